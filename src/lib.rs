@@ -1,0 +1,5 @@
+//! An authenticating reverse proxy for Logto. See `ARCHITECTURE.md` for the map.
+
+pub mod clock;
+pub mod secret;
+pub mod tasks;
