@@ -1,6 +1,7 @@
 //! A program under test: started, listened to, and ended with the test, whatever way the test ends.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use super::wait::eventually;
 /// How much of its output is shown when the test fails.
 const SHOWN_LINES: usize = 60;
 
-/// A running program. Dropping it kills it; if the test is failing, its last output is shown first.
+/// A running program. Dropping it kills it and what it started; if the test is failing, its last output is shown first.
 pub struct Program {
     name: String,
     child: Child,
@@ -24,6 +25,8 @@ impl Program {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A group of its own, so that what it starts (a driver its browser) ends with it.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} cannot be started: {error} ({command:?})"));
         let output = Arc::new(Mutex::new(Vec::new()));
@@ -73,7 +76,12 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        let _ = self.child.kill();
+        // Before it is waited for: until then its group cannot be another's.
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
         let _ = self.child.wait();
         if std::thread::panicking() {
             let lines = self.output();
