@@ -4,6 +4,7 @@
 //! template. The only values from outside are the operator's title and support address, and the user's own
 //! name on the refused page.
 
+pub mod answer;
 mod layout;
 pub mod text;
 
