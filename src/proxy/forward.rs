@@ -4,7 +4,7 @@ use super::pipeline::Gate;
 use super::respond;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
-use crate::live_streams::Streams;
+use crate::streams::Streams;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use crate::upstream::{Pool, UpstreamRequest, tunnel};

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
 use crate::identity::HeaderRules;
-use crate::live_streams::Streams;
+use crate::streams::Streams;
 use crate::policy::{Decision, RouteTable, decide};
 use crate::request::{RawRequest, Sanitizer};
 use crate::session::SessionCookies;
