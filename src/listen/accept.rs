@@ -93,6 +93,14 @@ impl BoundListener {
     }
 }
 
+impl BoundListener {
+    /// Accepts a connection that is served on the current runtime.
+    pub(crate) async fn accept_local(&self) -> io::Result<Stream> {
+        let (accepted, _) = self.accept().await?;
+        accepted.register()
+    }
+}
+
 impl Drop for BoundListener {
     fn drop(&mut self) {
         if let ListenAddress::Unix(path) = &self.address {
@@ -160,7 +168,7 @@ impl Accepted {
 
 /// A connection that a worker reads and writes.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
