@@ -1,0 +1,7 @@
+//! The signed-in user's session, kept by the browser in a sealed cookie.
+//!
+//! Promises that a session that opens was established here, is unchanged, and is within its limits. Refuses to know
+//! routes and Logto.
+
+pub mod keyring;
+pub mod seal;
