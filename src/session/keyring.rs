@@ -113,6 +113,9 @@ pub enum KeyRingError {
         /// The later one.
         second: usize,
     },
+    /// HKDF refused; it gives up to 8,160 bytes and is asked for 32.
+    #[error("no keys could be derived")]
+    Derivation,
 }
 
 /// One to four keys: the first seals, all open.
@@ -183,11 +186,13 @@ impl KeyRing {
         if keys.len() > MOST_KEYS {
             return Err(KeyRingError::TooMany);
         }
-        let mut keys = keys.iter().map(|key| RingKey::derive(key, context));
-        let newest = keys.next().ok_or(KeyRingError::NoKeys)?;
+        let (newest, older) = keys.split_first().ok_or(KeyRingError::NoKeys)?;
         let ring = Self {
-            newest,
-            older: keys.collect(),
+            newest: RingKey::derive(newest, context)?,
+            older: older
+                .iter()
+                .map(|key| RingKey::derive(key, context))
+                .collect::<Result<_, _>>()?,
         };
         let ids: Vec<KeyId> = ring.keys().map(|key| key.id).collect();
         for (index, id) in ids.iter().enumerate() {
@@ -226,27 +231,27 @@ impl fmt::Debug for KeyRing {
 }
 
 impl RingKey {
-    fn derive(key: &SessionKey, context: &KeyContext) -> Self {
+    fn derive(key: &SessionKey, context: &KeyContext) -> Result<Self, KeyRingError> {
         let hkdf = Hkdf::<Sha256>::new(Some(b"logto-proxy/v1"), key.0.expose());
+        let expand = |parts: &[&str], out: &mut [u8]| {
+            let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+            hkdf.expand(&length_prefixed(&parts), out)
+                .map_err(|_| KeyRingError::Derivation)
+        };
         let cipher = |purpose: Purpose| {
             let mut bytes = Zeroizing::new([0; 32]);
-            let parts = [
-                purpose.as_str(),
-                &context.issuer,
-                &context.client_id,
-                &context.public_origin,
-            ];
-            expand(&hkdf, &parts, bytes.as_mut());
-            Xaes256Gcm::new((&*bytes).into())
+            let parts = [purpose.as_str(), &context.issuer, &context.client_id, &context.public_origin];
+            expand(&parts, bytes.as_mut())?;
+            Ok(Xaes256Gcm::new((&*bytes).into()))
         };
         let mut id = KeyId::default();
-        expand(&hkdf, &["kid"], &mut id);
-        Self {
+        expand(&["kid"], &mut id)?;
+        Ok(Self {
             id,
-            session: cipher(Purpose::Session),
-            sign_in: cipher(Purpose::SignIn),
-            sign_out: cipher(Purpose::SignOut),
-        }
+            session: cipher(Purpose::Session)?,
+            sign_in: cipher(Purpose::SignIn)?,
+            sign_out: cipher(Purpose::SignOut)?,
+        })
     }
 
     pub(super) const fn id(&self) -> &KeyId {
@@ -270,12 +275,6 @@ pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
         out.extend_from_slice(part);
     }
     out
-}
-
-fn expand(hkdf: &Hkdf<Sha256>, parts: &[&str], out: &mut [u8]) {
-    let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
-    let expanded = hkdf.expand(&length_prefixed(&parts), out);
-    debug_assert!(expanded.is_ok(), "HKDF-SHA256 gives up to 8,160 bytes");
 }
 
 /// Key material written in hex or Base64, when that is what the text is and it is long enough.

@@ -93,7 +93,9 @@ impl KeyRing {
         envelope.extend_from_slice(key.id());
         envelope.extend_from_slice(&nonce);
         envelope.extend_from_slice(plaintext);
-        let body = envelope.get_mut(HEAD_BYTES..).unwrap_or_default();
+        let body = envelope
+            .get_mut(HEAD_BYTES..)
+            .ok_or(SealError(SealReason::TooShort))?;
         let tag = key
             .cipher(purpose)
             .encrypt_inout_detached(&nonce.into(), &associated_data(key.id(), name), InOutBuf::from(body))

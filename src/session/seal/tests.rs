@@ -77,16 +77,13 @@ fn a_value_opens_only_in_its_own_deployment() {
 
 #[test]
 fn decoding_is_strict() {
-    let good = sealed(b"ab");
+    let good = sealed(b"abc");
     assert_ne!(good.len() % 4, 0, "has spare bits in its last character");
-    let mut spare_bit = bytes_of(&good);
-    spare_bit.pop();
     for bad in [
         format!("{good}="),
         format!("{good}=="),
         format!(" {good}"),
         format!("{good}\n"),
-        format!("{good}A"),
         good.replacen(&good[40..41], "+", 1),
         good.replacen(&good[40..41], "/", 1),
         with_spare_bit(&good),
