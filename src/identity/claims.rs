@@ -172,7 +172,13 @@ mod tests {
             ("sub", vec!["sub"]),
             (
                 "identities.huggingface.details.rawData.preferred_username",
-                vec!["identities", "huggingface", "details", "rawData", "preferred_username"],
+                vec![
+                    "identities",
+                    "huggingface",
+                    "details",
+                    "rawData",
+                    "preferred_username",
+                ],
             ),
             (r"https://example\.com/roles", vec!["https://example.com/roles"]),
             (r"a\\b.c", vec![r"a\b", "c"]),
@@ -187,21 +193,34 @@ mod tests {
     #[test]
     fn malformed_paths_are_refused() {
         for text in ["", ".", "a.", ".a", "a..b"] {
-            assert_eq!(text.parse::<ClaimPath>(), Err(ClaimPathError::EmptyName), "{text}");
+            assert_eq!(
+                text.parse::<ClaimPath>(),
+                Err(ClaimPathError::EmptyName),
+                "{text}"
+            );
         }
         for text in [r"a\", r"a\b", r"\"] {
-            assert_eq!(text.parse::<ClaimPath>(), Err(ClaimPathError::BadEscape), "{text}");
+            assert_eq!(
+                text.parse::<ClaimPath>(),
+                Err(ClaimPathError::BadEscape),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn null_and_missing_are_absent() {
-        let claims = claims(json!({"name": null, "identities": {"huggingface": {"userId": "7", "email": null}}, "n": 1}));
+        let claims = claims(
+            json!({"name": null, "identities": {"huggingface": {"userId": "7", "email": null}}, "n": 1}),
+        );
         assert_eq!(claims.at(&path("name")), None);
         assert_eq!(claims.at(&path("missing")), None);
         assert_eq!(claims.at(&path("n.deeper")), None);
         assert_eq!(claims.at(&path("identities.huggingface.email")), None);
-        assert_eq!(claims.at(&path("identities.huggingface.userId")), Some(&json!("7")));
+        assert_eq!(
+            claims.at(&path("identities.huggingface.userId")),
+            Some(&json!("7"))
+        );
     }
 
     #[test]
@@ -218,7 +237,9 @@ mod tests {
         ]);
         assert_eq!(
             kept,
-            claims(json!({"sub": "u1", "identities": {"huggingface": {"userId": "7", "details": {"name": "Ada"}}}}))
+            claims(
+                json!({"sub": "u1", "identities": {"huggingface": {"userId": "7", "details": {"name": "Ada"}}}})
+            )
         );
     }
 

@@ -194,7 +194,11 @@ mod tests {
             (Percent, json!(true), Some("true")),
             (Percent, json!(1_700_000_000_000_u64), Some("1700000000000")),
             (Percent, json!(["admin", "dev"]), Some("admin,dev")),
-            (Percent, json!(["a,b", "50%", "é", " x "]), Some("a%2Cb,50%25,%C3%A9,%20x%20")),
+            (
+                Percent,
+                json!(["a,b", "50%", "é", " x "]),
+                Some("a%2Cb,50%25,%C3%A9,%20x%20"),
+            ),
             (Percent, json!(["", "a", null, ""]), Some("a")),
             (Percent, json!([]), None),
             (Percent, json!(""), None),
@@ -205,21 +209,38 @@ mod tests {
             (Utf8, json!(["a,b", "é%"]), Some("a%2Cb,é%25")),
             (Rfc2047, json!("Ada"), Some("Ada")),
             (Rfc2047, json!("Zoë"), Some("=?UTF-8?B?Wm/Dqw==?=")),
-            (Rfc2047, json!("=?UTF-8?B?eA==?="), Some("=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?=")),
+            (
+                Rfc2047,
+                json!("=?UTF-8?B?eA==?="),
+                Some("=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?="),
+            ),
             (Base64, json!("Zoë"), Some("Wm/Dqw==")),
             (Base64, json!(["a", "b,c"]), Some("YSxiJTJDYw==")),
             (Base64, json!(""), None),
         ] {
-            assert_eq!(written(encoding, value.clone()).as_deref(), expected, "{encoding:?} {value}");
+            assert_eq!(
+                written(encoding, value.clone()).as_deref(),
+                expected,
+                "{encoding:?} {value}"
+            );
         }
     }
 
     #[test]
     fn a_control_character_drops_the_header_in_every_encoding() {
-        for encoding in [Encoding::Percent, Encoding::Utf8, Encoding::Rfc2047, Encoding::Base64] {
+        for encoding in [
+            Encoding::Percent,
+            Encoding::Utf8,
+            Encoding::Rfc2047,
+            Encoding::Base64,
+        ] {
             for bad in ["a\r\nX-User-Sub: admin", "a\0", "\t", "a\u{7f}", "a\u{85}b"] {
                 assert_eq!(written(encoding, json!(bad)), None, "{encoding:?} {bad:?}");
-                assert_eq!(written(encoding, json!(["ok", bad])), None, "{encoding:?} {bad:?}");
+                assert_eq!(
+                    written(encoding, json!(["ok", bad])),
+                    None,
+                    "{encoding:?} {bad:?}"
+                );
             }
         }
     }

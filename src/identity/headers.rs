@@ -80,7 +80,9 @@ pub enum HeaderRulesError {
     #[error("the header `{0}` cannot carry an identity: the proxy or HTTP itself uses it")]
     Reserved(HeaderName),
     /// A separator that would make lists unreadable.
-    #[error("the separator of the list in `{0}` must be 1 to 8 printable ASCII characters, none a letter, a digit or `%`")]
+    #[error(
+        "the separator of the list in `{0}` must be 1 to 8 printable ASCII characters, none a letter, a digit or `%`"
+    )]
     BadJoin(HeaderName),
 }
 
@@ -133,7 +135,11 @@ impl HeaderRules {
         }
         let owned = OwnedNames::new(rules.iter().map(|rule| &rule.name));
         let fingerprint = fingerprint(&rules);
-        Ok(Self { rules, owned, fingerprint })
+        Ok(Self {
+            rules,
+            owned,
+            fingerprint,
+        })
     }
 
     /// The default headers: [`standard`](Self::standard) and [`hugging_face`](Self::hugging_face).
@@ -190,10 +196,16 @@ impl HeaderRules {
 
     /// Makes the header values of one user. A claim that is absent or empty, or holds a control character, gives none.
     pub fn project(&self, claims: &Claims) -> ProjectedHeaders {
-        let values = self.rules.iter().zip(0_u8..).filter_map(|(rule, position)| match &rule.source {
-            Source::Claim { path, encoding, join } => Some((position, encoding.write(claims.at(path)?, join)?)),
-            Source::Constant(_) => None,
-        });
+        let values = self
+            .rules
+            .iter()
+            .zip(0_u8..)
+            .filter_map(|(rule, position)| match &rule.source {
+                Source::Claim { path, encoding, join } => {
+                    Some((position, encoding.write(claims.at(path)?, join)?))
+                }
+                Source::Constant(_) => None,
+            });
         ProjectedHeaders::collect(values)
     }
 
@@ -217,10 +229,12 @@ impl HeaderRules {
 
     /// The name of the claim rule at a position.
     pub(super) fn claim_header(&self, position: u8) -> Option<&HeaderName> {
-        self.rules.get(usize::from(position)).and_then(|rule| match rule.source {
-            Source::Claim { .. } => Some(&rule.name),
-            Source::Constant(_) => None,
-        })
+        self.rules
+            .get(usize::from(position))
+            .and_then(|rule| match rule.source {
+                Source::Claim { .. } => Some(&rule.name),
+                Source::Constant(_) => None,
+            })
     }
 }
 

@@ -45,11 +45,17 @@ impl OwnedNames {
         let mut first_bytes = [false; 256];
         let names = configured.iter().map(Vec::as_slice);
         for name in names.chain(FAMILIES).chain(NAMES) {
-            if let Some(flag) = name.first().and_then(|first| first_bytes.get_mut(usize::from(*first))) {
+            if let Some(flag) = name
+                .first()
+                .and_then(|first| first_bytes.get_mut(usize::from(*first)))
+            {
                 *flag = true;
             }
         }
-        Self { configured, first_bytes }
+        Self {
+            configured,
+            first_bytes,
+        }
     }
 
     pub(super) fn contains(&self, name: &[u8]) -> bool {
@@ -91,7 +97,11 @@ pub(super) fn fold(name: &[u8]) -> Vec<u8> {
 }
 
 fn starts_with_folded(name: &[u8], folded: &[u8]) -> bool {
-    name.len() >= folded.len() && name.iter().zip(folded).all(|(byte, folded)| fold_byte(*byte) == *folded)
+    name.len() >= folded.len()
+        && name
+            .iter()
+            .zip(folded)
+            .all(|(byte, folded)| fold_byte(*byte) == *folded)
 }
 
 const fn fold_byte(byte: u8) -> u8 {
@@ -109,7 +119,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn owned() -> OwnedNames {
-        OwnedNames::new([HeaderName::from_static("x-tenant"), HeaderName::from_static("authorization")].iter())
+        OwnedNames::new(
+            [
+                HeaderName::from_static("x-tenant"),
+                HeaderName::from_static("authorization"),
+            ]
+            .iter(),
+        )
     }
 
     #[test]
@@ -179,7 +195,10 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         owned().strip(&mut headers);
-        let left: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
         assert_eq!(left, [("accept", "a"), ("accept", "b")]);
     }
 

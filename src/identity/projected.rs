@@ -22,7 +22,9 @@ impl ProjectedHeaders {
         let mut encoded = Vec::new();
         for (position, value) in values {
             let value = value.as_bytes();
-            let Ok(length) = u16::try_from(value.len()) else { continue };
+            let Ok(length) = u16::try_from(value.len()) else {
+                continue;
+            };
             if value.len() > LONGEST_VALUE {
                 continue;
             }
@@ -95,8 +97,15 @@ mod tests {
     #[test]
     fn a_value_too_long_to_travel_is_left_out() {
         let long = HeaderValue::try_from("x".repeat(LONGEST_VALUE + 1)).unwrap();
-        let projected = ProjectedHeaders::collect([(0, long), (1, HeaderValue::from_static("b"))].into_iter());
-        assert_eq!(projected.values().map(|(position, _)| position).collect::<Vec<_>>(), [1]);
+        let projected =
+            ProjectedHeaders::collect([(0, long), (1, HeaderValue::from_static("b"))].into_iter());
+        assert_eq!(
+            projected
+                .values()
+                .map(|(position, _)| position)
+                .collect::<Vec<_>>(),
+            [1]
+        );
     }
 
     proptest! {

@@ -167,7 +167,9 @@ mod tests {
     #[test]
     fn the_value_a_browser_was_given_is_read_back_and_matches() {
         let binding = Binding::make().unwrap();
-        let read = cookie().read(&request(&["a=b", &format!("c=d; {}", pair(&binding))])).unwrap();
+        let read = cookie()
+            .read(&request(&["a=b", &format!("c=d; {}", pair(&binding))]))
+            .unwrap();
         assert!(binding.hash().matches(&read));
         assert!(BindingHash::from_bytes(*binding.hash().as_bytes()).matches(&read));
     }
@@ -183,14 +185,23 @@ mod tests {
         let line = cookie().set(&Binding::make().unwrap()).unwrap();
         let (pair, attributes) = line.to_str().unwrap().split_once("; ").unwrap();
         assert_eq!(pair.len(), "__Host-logto-browser=".len() + 43);
-        assert_eq!(attributes, "Max-Age=86400; Path=/; HttpOnly; Secure; SameSite=Lax");
+        assert_eq!(
+            attributes,
+            "Max-Age=86400; Path=/; HttpOnly; Secure; SameSite=Lax"
+        );
         let strict = CookieSettings {
             same_site: SameSite::Strict,
             ..domain_cookie()
         };
-        let line = BindingCookie::new(&strict).unwrap().set(&Binding::make().unwrap()).unwrap();
+        let line = BindingCookie::new(&strict)
+            .unwrap()
+            .set(&Binding::make().unwrap())
+            .unwrap();
         let line = line.to_str().unwrap();
-        assert!(line.ends_with("SameSite=Lax") && !line.contains("Domain"), "{line}");
+        assert!(
+            line.ends_with("SameSite=Lax") && !line.contains("Domain"),
+            "{line}"
+        );
     }
 
     #[test]
@@ -215,7 +226,10 @@ mod tests {
     #[test]
     fn debug_shows_no_value() {
         let binding = Binding::make().unwrap();
-        assert_eq!(format!("{binding:?} {:?}", binding.hash()), "[secret] BindingHash");
+        assert_eq!(
+            format!("{binding:?} {:?}", binding.hash()),
+            "[secret] BindingHash"
+        );
     }
 
     proptest! {

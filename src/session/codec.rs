@@ -54,9 +54,9 @@ pub(super) fn write(numbers: &Numbers, parts: &Parts<'_>) -> Zeroizing<Vec<u8>> 
         parts.refresh_token.as_bytes(),
     ];
     // Room for everything at once: a buffer that grows leaves copies of the token behind.
-    let room = variable
-        .iter()
-        .fold(64_usize, |sum, part| sum.saturating_add(part.len()).saturating_add(10));
+    let room = variable.iter().fold(64_usize, |sum, part| {
+        sum.saturating_add(part.len()).saturating_add(10)
+    });
     let mut out = Zeroizing::new(Vec::with_capacity(room));
     out.push(VERSION);
     out.extend_from_slice(numbers.id.as_bytes());
@@ -201,7 +201,11 @@ mod tests {
         let mut version = good.clone();
         version[0] = 2;
         assert_eq!(read(&version), None, "version");
-        assert_eq!(read(&write(&numbers(), &parts("", b"{}", ""))), None, "no subject");
+        assert_eq!(
+            read(&write(&numbers(), &parts("", b"{}", ""))),
+            None,
+            "no subject"
+        );
         let mut endless = good[..49].to_vec();
         endless.extend_from_slice(&[0xFF; 12]);
         assert_eq!(read(&endless), None, "length without an end");

@@ -165,7 +165,11 @@ impl SessionCookies {
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub fn seal(&self, session: &Session, request_headers: &HeaderMap) -> Result<Vec<HeaderValue>, WriteError> {
+    pub fn seal(
+        &self,
+        session: &Session,
+        request_headers: &HeaderMap,
+    ) -> Result<Vec<HeaderValue>, WriteError> {
         let plaintext = session.to_plaintext();
         let bytes = sealed_length(plaintext.len());
         let count = self.pieces_of(bytes).ok_or_else(|| TooLarge {

@@ -240,7 +240,12 @@ impl RingKey {
         };
         let cipher = |purpose: Purpose| {
             let mut bytes = Zeroizing::new([0; 32]);
-            let parts = [purpose.as_str(), &context.issuer, &context.client_id, &context.public_origin];
+            let parts = [
+                purpose.as_str(),
+                &context.issuer,
+                &context.client_id,
+                &context.public_origin,
+            ];
             expand(&parts, bytes.as_mut())?;
             Ok(Xaes256Gcm::new((&*bytes).into()))
         };

@@ -98,7 +98,11 @@ impl KeyRing {
             .ok_or(SealError(SealReason::TooShort))?;
         let tag = key
             .cipher(purpose)
-            .encrypt_inout_detached(&nonce.into(), &associated_data(key.id(), name), InOutBuf::from(body))
+            .encrypt_inout_detached(
+                &nonce.into(),
+                &associated_data(key.id(), name),
+                InOutBuf::from(body),
+            )
             .map_err(|_| SealError(SealReason::Tag))?;
         envelope.extend_from_slice(&tag);
         Ok(URL_SAFE_NO_PAD.encode(&*envelope))

@@ -78,7 +78,10 @@ impl CookieSettings {
         }
         // Browsers compare the prefixes without regard to case (RFC 6265bis §4.1.3).
         let lower_case = self.name.to_ascii_lowercase();
-        let (host, secure) = (lower_case.starts_with("__host-"), lower_case.starts_with("__secure-"));
+        let (host, secure) = (
+            lower_case.starts_with("__host-"),
+            lower_case.starts_with("__secure-"),
+        );
         if !self.secure && (host || secure || self.same_site == SameSite::None) {
             return Err(CookieSettingsError::NotSecure);
         }
@@ -94,7 +97,10 @@ impl CookieSettings {
     /// A line that sets a cookie; `None` only for a name or value no header can hold.
     pub(super) fn set(&self, name: &str, value: &str, max_age: Duration) -> Option<HeaderValue> {
         let attributes = self.attributes(self.domain.as_deref());
-        line(format!("{name}={value}; Max-Age={}{attributes}", max_age.as_secs()))
+        line(format!(
+            "{name}={value}; Max-Age={}{attributes}",
+            max_age.as_secs()
+        ))
     }
 
     /// A line that makes the browser forget a cookie.
@@ -237,7 +243,15 @@ pub(super) mod tests {
             };
             assert_eq!(settings.check(), Err(CookieSettingsError::Name), "{name:?}");
         }
-        for domain in ["", "com", ".example.com", "example.com; Path=/x", "a..b", "-a.com", "a_b.com"] {
+        for domain in [
+            "",
+            "com",
+            ".example.com",
+            "example.com; Path=/x",
+            "a..b",
+            "-a.com",
+            "a_b.com",
+        ] {
             let settings = CookieSettings {
                 domain: Some(domain.to_owned()),
                 ..domain_cookie()
@@ -255,7 +269,11 @@ pub(super) mod tests {
         };
         assert_eq!(settings.check(), Ok(()));
         let value = "v".repeat(settings.value_bytes());
-        let line = settings.set(&format!("{}.4", settings.name), &value, Duration::from_secs(u64::MAX));
+        let line = settings.set(
+            &format!("{}.4", settings.name),
+            &value,
+            Duration::from_secs(u64::MAX),
+        );
         assert_eq!(line.unwrap().len(), COOKIE_BYTES);
     }
 }

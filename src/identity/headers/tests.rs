@@ -65,11 +65,9 @@ fn the_default_headers_of_a_hugging_face_user() {
 
 #[test]
 fn an_absent_empty_or_hostile_claim_leaves_its_header_absent() {
-    let user = json!({"sub": "u1", "name": "", "email": null, "roles": [], "picture": "a\r\nX-User-Sub: root"});
-    assert_eq!(
-        sent(&rules(), user),
-        [("x-user-sub".to_owned(), "u1".to_owned())]
-    );
+    let user =
+        json!({"sub": "u1", "name": "", "email": null, "roles": [], "picture": "a\r\nX-User-Sub: root"});
+    assert_eq!(sent(&rules(), user), [("x-user-sub".to_owned(), "u1".to_owned())]);
 }
 
 #[test]
@@ -162,7 +160,10 @@ fn the_fingerprint_follows_whatever_changes_the_values() {
     ] {
         assert_ne!(print(other.clone()), print(vec![base()]), "{other:?}");
     }
-    assert_eq!(print(vec![base(), constant("a")]), print(vec![base(), constant("b")]));
+    assert_eq!(
+        print(vec![base(), constant("a")]),
+        print(vec![base(), constant("b")])
+    );
 }
 
 #[test]

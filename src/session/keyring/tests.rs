@@ -40,7 +40,10 @@ fn a_key_reads_the_same_in_each_spelling() {
         assert_eq!(parse(&format!("{hex}{ending}")).unwrap(), bytes);
         assert_eq!(parse(&format!("{text}{ending}")).unwrap(), text.as_bytes());
     }
-    assert_eq!(parse(&format!("{text}\n\n")).unwrap(), format!("{text}\n").as_bytes());
+    assert_eq!(
+        parse(&format!("{text}\n\n")).unwrap(),
+        format!("{text}\n").as_bytes()
+    );
 }
 
 #[test]
@@ -56,7 +59,10 @@ fn weak_keys_are_refused() {
             "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
             WeakKey::LowVariety,
         ),
-        ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", WeakKey::LowVariety),
+        (
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            WeakKey::LowVariety,
+        ),
         ("ChangeMeChangeMeChangeMeChangeMe1234567890", WeakKey::Placeholder),
         ("change-me-to-32-random-bytes-please!", WeakKey::Placeholder),
         ("replace this with a long random string", WeakKey::Placeholder),
@@ -67,7 +73,8 @@ fn weak_keys_are_refused() {
 
 #[test]
 fn a_ring_holds_one_to_four_different_keys() {
-    let make = |numbers: &[u8]| KeyRing::new(numbers.iter().copied().map(key).collect(), &context()).map(|_| ());
+    let make =
+        |numbers: &[u8]| KeyRing::new(numbers.iter().copied().map(key).collect(), &context()).map(|_| ());
     assert_eq!(make(&[]), Err(KeyRingError::NoKeys));
     assert_eq!(make(&[1, 2, 3, 4]), Ok(()));
     assert_eq!(make(&[1, 2, 3, 4, 5]), Err(KeyRingError::TooMany));

@@ -39,7 +39,9 @@ fn an_older_key_opens_and_says_so_and_a_removed_one_does_not() {
     assert!(!opened(&ring(&[1])).unwrap().by_older_key);
     assert!(opened(&ring(&[2, 1])).unwrap().by_older_key);
     assert!(opened(&ring(&[2, 3, 4, 1])).unwrap().by_older_key);
-    let Err(error) = opened(&ring(&[2, 3])) else { panic!() };
+    let Err(error) = opened(&ring(&[2, 3])) else {
+        panic!()
+    };
     assert_eq!(error.reason(), SealReason::UnknownKey);
 }
 
@@ -53,7 +55,9 @@ fn a_value_opens_only_for_its_own_purpose_and_name() {
         (Purpose::Session, b"other"),
         (Purpose::Session, b""),
     ] {
-        let Err(error) = ring.open(purpose, name, sealed.as_bytes()) else { panic!() };
+        let Err(error) = ring.open(purpose, name, sealed.as_bytes()) else {
+            panic!()
+        };
         assert_eq!(error.reason(), SealReason::Tag);
         assert_eq!(error.to_string(), "not a value sealed by this proxy");
     }
@@ -96,7 +100,10 @@ fn decoding_is_strict() {
 fn with_spare_bit(sealed: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (head, last) = sealed.split_at(sealed.len() - 1);
-    let value = ALPHABET.iter().position(|byte| *byte == last.as_bytes()[0]).unwrap();
+    let value = ALPHABET
+        .iter()
+        .position(|byte| *byte == last.as_bytes()[0])
+        .unwrap();
     format!("{head}{}", char::from(ALPHABET[value ^ 1]))
 }
 
@@ -110,7 +117,10 @@ fn other_shapes_are_refused() {
     }
     let mut version = good;
     version[0] = 2;
-    assert_eq!(open(&ring, &URL_SAFE_NO_PAD.encode(version)), Err(SealReason::Version));
+    assert_eq!(
+        open(&ring, &URL_SAFE_NO_PAD.encode(version)),
+        Err(SealReason::Version)
+    );
 }
 
 proptest! {
@@ -139,7 +149,11 @@ proptest! {
 #[test]
 fn the_cipher_meets_the_published_vectors() {
     for (key, associated_data, expected) in [
-        (1_u8, &b""[..], "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
+        (
+            1_u8,
+            &b""[..],
+            "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271",
+        ),
         (
             3,
             b"c2sp.org/XAES-256-GCM",
@@ -151,7 +165,9 @@ fn the_cipher_meets_the_published_vectors() {
             aad: associated_data,
         };
         let cipher = Xaes256Gcm::new(&[key; 32].into());
-        let made = cipher.encrypt(&(*b"ABCDEFGHIJKLMNOPQRSTUVWX").into(), payload).unwrap();
+        let made = cipher
+            .encrypt(&(*b"ABCDEFGHIJKLMNOPQRSTUVWX").into(), payload)
+            .unwrap();
         assert_eq!(hex(&made), expected);
     }
 }
@@ -160,7 +176,10 @@ fn the_cipher_meets_the_published_vectors() {
 #[test]
 fn the_cipher_meets_the_accumulated_vector() {
     let mut source = shake128::Sponge::new();
-    assert_eq!(hex(&shake128::Sponge::new().read(16)), "7f9c2ba4e88f827d616045507605853e");
+    assert_eq!(
+        hex(&shake128::Sponge::new().read(16)),
+        "7f9c2ba4e88f827d616045507605853e"
+    );
     let mut sink = shake128::Sponge::new();
     for _ in 0..10_000 {
         let key: [u8; 32] = source.read(32).try_into().unwrap();

@@ -89,10 +89,19 @@ fn limits_are_judged_to_the_second() {
     assert_eq!(session.idle_expires_at(LIMITS.idle), session.expires_at());
 
     // A longer lifetime configured later does not revive it; a shorter one ends it.
-    let longer = Limits { lifetime: 30 * DAY, ..LIMITS };
+    let longer = Limits {
+        lifetime: 30 * DAY,
+        ..LIMITS
+    };
     assert_eq!(judge(&session, longer, START.plus(7 * DAY)), Err(Ended::Lifetime));
-    let shorter = Limits { lifetime: DAY, ..LIMITS };
-    assert_eq!(judge(&session, shorter, START.plus(7 * DAY - second)), Err(Ended::Lifetime));
+    let shorter = Limits {
+        lifetime: DAY,
+        ..LIMITS
+    };
+    assert_eq!(
+        judge(&session, shorter, START.plus(7 * DAY - second)),
+        Err(Ended::Lifetime)
+    );
 }
 
 #[test]
