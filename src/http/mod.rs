@@ -1,0 +1,3 @@
+//! Message helpers.
+
+pub mod body;
