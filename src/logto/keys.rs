@@ -65,10 +65,10 @@ impl Keys {
         if let Some(keys) = self.current() {
             return Ok(keys);
         }
-        if let Some((error, moment)) = self.remembered().as_ref() {
-            if clock::monotonic().saturating_duration_since(*moment) < ATTEMPT_INTERVAL {
-                return Err(error.clone());
-            }
+        if let Some((error, moment)) = self.remembered().as_ref()
+            && clock::monotonic().saturating_duration_since(*moment) < ATTEMPT_INTERVAL
+        {
+            return Err(error.clone());
         }
         self.fetch(http, url).await
     }

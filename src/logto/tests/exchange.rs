@@ -4,6 +4,7 @@ use super::fake::{FakeLogto, Instead, JWKS, REVOCATION, TOKEN, TestKey, USERINFO
 use super::{APP_ID, logto, logto_with, request, settings};
 use crate::logto::{Fault, Logto, LogtoErrorKind, Userinfo};
 use crate::secret::SecretText;
+use crate::tasks::Tasks;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -355,7 +356,12 @@ fn calls_work_from_several_runtimes() {
                         .enable_all()
                         .build()
                         .unwrap();
-                    runtime.block_on(logto.redeem(request())).unwrap();
+                    // Spawned, as the callback does it.
+                    let task = async move { logto.redeem(request()).await.map(|_| ()) };
+                    runtime
+                        .block_on(async { Tasks::new().spawn(task).await })
+                        .unwrap()
+                        .unwrap();
                 })
             })
             .collect();
