@@ -5,6 +5,7 @@
 use crate::http::body::Body;
 use crate::listen::{BoundListener, ListenAddress};
 use crate::live::Live;
+use crate::logto::Availability;
 use crate::pages::answer;
 use crate::tasks::Tasks;
 use ::http::{Method, Request, Response, StatusCode};
@@ -94,10 +95,10 @@ fn readiness(live: &Live) -> Response<Body> {
     if live.is_draining() {
         return answer::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" }));
     }
-    match live.gate().endpoints.logto.unavailable_because() {
-        None => answer::json(StatusCode::OK, &json!({ "status": "ready" })),
-        Some(reason) => {
-            let document = json!({ "status": "not ready", "logto": reason });
+    match live.gate().endpoints.logto.availability() {
+        Availability::Ready => answer::json(StatusCode::OK, &json!({ "status": "ready" })),
+        Availability::Unavailable { reason, since } => {
+            let document = json!({ "status": "not ready", "logto": reason, "since": since.as_u64() });
             answer::json(StatusCode::SERVICE_UNAVAILABLE, &document)
         }
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// Prints 32 random bytes in base64.
 pub(super) fn run() -> ExitCode {
-    match config::new_session_key() {
+    match config::generate_session_key() {
         Ok(key) => {
             say(key.expose());
             ExitCode::SUCCESS

@@ -61,7 +61,12 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    telemetry::start(config.log.format.into(), &config.log.level);
+    let format = match config.log.format {
+        config::LogFormat::Auto => telemetry::LogFormat::Auto,
+        config::LogFormat::Json => telemetry::LogFormat::Json,
+        config::LogFormat::Pretty => telemetry::LogFormat::Pretty,
+    };
+    telemetry::start(format, config.log.level);
     let runtime = match control_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return start_failed(&error.into()),

@@ -11,11 +11,11 @@ use super::sign_in_state::{SignInState, StateError};
 use super::{Endpoints, set_cookies};
 use crate::http::body::{self, Body};
 use crate::identity::Claims;
-use crate::logto::{LogtoError, RedeemRequest};
+use crate::logto::{Fault, LogtoError, LogtoErrorKind, RedeemRequest};
 use crate::pages::{Problem, answer};
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
-use crate::session::{Established, Presented, Session, binding};
+use crate::session::{BindingHash, Established, Presented, Session};
 use ::http::{Response, StatusCode, header};
 use std::sync::Arc;
 
@@ -38,7 +38,6 @@ pub(super) async fn serve_form_post(endpoints: &Endpoints, request: CleanRequest
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-    let language_source = request.headers().clone();
     let parts = request.into_parts();
     let form = if is_form {
         body::read_limited(parts.body, MAXIMUM_FORM_BYTES).await.ok()
@@ -61,7 +60,6 @@ pub(super) async fn serve_form_post(endpoints: &Endpoints, request: CleanRequest
         }
         None => location = problem_url(endpoints, Problem::BadCallback, None),
     }
-    drop(language_source);
     answer::redirect(StatusCode::SEE_OTHER, &location)
 }
 
@@ -77,7 +75,8 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
         StateError::Expired => nowhere(Problem::Expired),
     })?;
     let settings = endpoints.cookies.settings();
-    if !binding::matches(request.headers(), settings, &state.browser) {
+    let browser = endpoints.binding_cookie.read(request.headers());
+    if !browser.is_some_and(|browser| BindingHash::from_bytes(state.browser).matches(&browser)) {
         return Err(nowhere(Problem::OtherBrowser));
     }
     let return_path = ReturnPath::parse_or_root(&state.return_path, &endpoints.public_origin, &endpoints.paths);
@@ -104,8 +103,8 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
         Turn::Spent => Err(Problem::AlreadyUsed),
     }
     .map_err(&fail)?;
-    let lines = endpoints.cookies.seal(&session, request.headers()).map_err(|too_large| {
-        tracing::warn!(%too_large, "the session does not fit into cookies");
+    let lines = endpoints.cookies.seal(&session, request.headers()).map_err(|error| {
+        tracing::warn!(%error, "the session does not fit into cookies");
         fail(Problem::TooLarge)
     })?;
     tracing::info!(subject = session.subject(), "signed in");
@@ -129,13 +128,14 @@ async fn redeem(endpoints: &Endpoints, ticket: super::once::Ticket, code: Secret
         code,
         code_verifier: state.code_verifier(),
         nonce: state.nonce.clone(),
+        max_age: None,
     };
     let task = endpoints.tasks.spawn(async move {
         let outcome = match logto.redeem(redeem).await {
             Ok(verified) => {
-                let claims = Claims::from(verified.claims.clone());
                 let signed_in = verified.into_inner();
-                Ok(Arc::new(Session::establish(Established {
+                let claims = Claims::new(signed_in.claims);
+                Session::establish(Established {
                     headers: header_rules.project(&claims),
                     fingerprint: header_rules.fingerprint(),
                     claims: claims.keep_only(&kept_claims),
@@ -144,7 +144,9 @@ async fn redeem(endpoints: &Endpoints, ticket: super::once::Ticket, code: Secret
                     signed_in_at: clock.now(),
                     lifetime,
                     refresh_token: signed_in.refresh_token,
-                })))
+                })
+                .map(Arc::new)
+                .map_err(|_| Problem::Unavailable)
             }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in failed");
@@ -161,11 +163,11 @@ fn problem_of(error: &LogtoError) -> Problem {
     if error.is_transient() {
         return Problem::Unavailable;
     }
-    match error.oauth_error() {
-        Some("access_denied") => Problem::AccessDenied,
-        Some("invalid_client" | "invalid_request") => Problem::Misconfigured,
-        Some(_) => Problem::RefusedByLogto,
-        None => Problem::NotVerified,
+    match (error.kind(), error.fault()) {
+        (LogtoErrorKind::Refused { error }, _) if error == "access_denied" => Problem::AccessDenied,
+        (_, Fault::Operator) => Problem::Misconfigured,
+        (LogtoErrorKind::Refused { .. }, _) => Problem::RefusedByLogto,
+        _ => Problem::NotVerified,
     }
 }
 

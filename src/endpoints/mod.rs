@@ -29,7 +29,7 @@ use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
 use crate::pages::{self, PageSettings, Problem, answer};
 use crate::request::CleanRequest;
-use crate::session::{KeyRing, SessionCookies};
+use crate::session::{BindingCookie, KeyRing, SessionCookies};
 use crate::tasks::Tasks;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use once::Callbacks;
@@ -50,6 +50,8 @@ pub struct Endpoints {
     pub keyring: Arc<KeyRing>,
     /// The session cookies.
     pub cookies: Arc<SessionCookies>,
+    /// The cookie that binds sign-ins to a browser.
+    pub binding_cookie: BindingCookie,
     /// What the upstream is told, for the values that a new session carries.
     pub header_rules: Arc<HeaderRules>,
     /// The claims that a session keeps.

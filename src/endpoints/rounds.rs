@@ -6,13 +6,14 @@
 use crate::clock::UnixSeconds;
 use crate::http::cookies;
 use crate::session::CookieSettings;
+use crate::session::settings::SIBLINGS;
 use ::http::{HeaderMap, HeaderValue};
 use std::time::Duration;
 
 /// Three completed callbacks within this time, and no session: stop.
 pub const WINDOW: Duration = Duration::from_secs(30);
 const LIMIT: usize = 3;
-const SUFFIX: &str = "-rounds";
+const SUFFIX: &str = SIBLINGS[1];
 
 /// When the browser's latest callbacks completed, newest last.
 #[derive(Debug, Clone, Default)]
@@ -45,11 +46,11 @@ impl Rounds {
         self.0.push(now);
         let kept = self.0.len().saturating_sub(LIMIT);
         let moments: Vec<String> = self.0.iter().skip(kept).map(|moment| moment.as_u64().to_string()).collect();
-        settings.sibling_cookie(SUFFIX, &moments.join("."), Some(WINDOW))
+        settings.sibling_cookie(SUFFIX, &moments.join("."), WINDOW)
     }
 
     /// The cookie that forgets them, when the user signs out on purpose.
     pub fn forget(settings: &CookieSettings) -> Option<HeaderValue> {
-        settings.sibling_cookie(SUFFIX, "", Some(Duration::ZERO))
+        settings.sibling_cookie(SUFFIX, "", Duration::ZERO)
     }
 }

@@ -13,9 +13,8 @@ use crate::http::navigation;
 use crate::logto::{AuthorizationRequest, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
-use crate::session::{Presented, binding};
+use crate::session::{Binding, Presented};
 use ::http::{HeaderMap, Response, StatusCode};
-use std::collections::BTreeMap;
 
 /// Values of `first_screen` that Logto knows (Logto: authentication parameters).
 pub const FIRST_SCREENS: &[&str] = &[
@@ -33,15 +32,20 @@ pub const PROMPTS: &[&str] = &["login", "consent", "login consent", "consent log
 /// Parameters that every authorization request carries, and which ones a sign-in URL may set.
 #[derive(Debug, Clone, Default)]
 pub struct SignInDefaults {
-    /// Fixed extra parameters, `direct_sign_in`, `first_screen`, `prompt` and `ui_locales` among them.
-    pub parameters: BTreeMap<String, String>,
+    /// `prompt`, unless the sign-in URL sets it.
+    pub prompt: Option<String>,
+    /// Fixed extra parameters, `direct_sign_in`, `first_screen` and `ui_locales` among them.
+    pub parameters: Vec<(String, String)>,
     /// Names that the query of the sign-in URL may set: `sign_in.allow_params`.
     pub allowed: Vec<String>,
 }
 
-/// Parameters chosen for one sign-in.
+/// Parameters chosen for one sign-in; they go before the fixed ones.
 #[derive(Debug, Default)]
-pub struct Choices(BTreeMap<String, String>);
+pub struct Choices {
+    prompt: Option<String>,
+    parameters: Vec<(String, String)>,
+}
 
 impl SignInDefaults {
     /// The choices that a sign-in URL makes; `None` when it carries one that is unknown, forbidden or wrong.
@@ -51,9 +55,12 @@ impl SignInDefaults {
             match name {
                 "redirect" | "problem" => {}
                 _ if self.allowed.iter().any(|allowed| allowed == name) && is_valid(name, value) => {
-                    choices.0.insert(name.to_owned(), value.to_owned());
+                    if name == "prompt" {
+                        choices.prompt = Some(value.to_owned());
+                    } else {
+                        choices.parameters.push((name.to_owned(), value.to_owned()));
+                    }
                 }
-                // `first_screen` in another spelling is what the guides' readers know; the rest is refused.
                 _ => return None,
             }
         }
@@ -93,7 +100,7 @@ pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bo
         return endpoints.problem(request, Problem::BadRequest, Some(&return_path));
     };
     if registers {
-        choices.0.insert("first_screen".to_owned(), "register".to_owned());
+        choices.parameters.insert(0, ("first_screen".to_owned(), "register".to_owned()));
     }
     if is_prefetch(request.headers()) {
         return answer::text(StatusCode::FORBIDDEN, "a sign-in is not prefetched\n");
@@ -127,28 +134,33 @@ pub(super) fn begin(
     let Some(metadata) = endpoints.logto.metadata() else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
-    let (Some(browser), Some(proof), Some(nonce)) =
-        (binding::of(headers, settings), pkce::make(), pkce::random_value())
-    else {
+    let known_browser = endpoints.binding_cookie.read(headers);
+    let Ok(browser) = known_browser.map_or_else(Binding::make, Ok) else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
-    let state = SignInState::new(&proof.verifier, nonce.clone(), return_path.as_str().to_owned(), browser.hash(), now);
+    let (code_verifier, code_challenge) = pkce::make();
+    let nonce = pkce::nonce();
+    let browser_hash = *browser.hash().as_bytes();
+    let state = SignInState::new(&code_verifier, nonce.clone(), return_path.as_str().to_owned(), browser_hash, now);
     let Some(state) = state.seal(&endpoints.keyring) else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
-    let mut parameters = endpoints.sign_in.parameters.clone();
-    parameters.extend(choices.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+    // The first of a name counts.
+    let mut extra = choices.parameters.clone();
+    extra.extend(endpoints.sign_in.parameters.iter().cloned());
     let url = endpoints.logto.authorization_url(
         &metadata,
         &AuthorizationRequest {
             state: &state,
             nonce: &nonce,
-            code_challenge: &proof.challenge,
-            parameters: &parameters,
+            code_challenge: &code_challenge,
+            prompt: choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref()),
+            max_age: None,
+            extra: &extra,
         },
     );
     let mut response = answer::redirect(StatusCode::FOUND, url.as_str());
-    set_cookies(response.headers_mut(), browser.new_cookie(settings));
+    set_cookies(response.headers_mut(), endpoints.binding_cookie.set(&browser));
     response
 }
 

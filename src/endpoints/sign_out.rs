@@ -74,13 +74,13 @@ fn is_same_site(headers: &HeaderMap, public_origin: &str) -> bool {
 }
 
 fn confirm(endpoints: &Endpoints, request: &CleanRequest, return_path: Option<&ReturnPath>) -> Response<Body> {
-    let logto_origin = endpoints.logto.origin();
+    let logto_origin = endpoints.logto.metadata().and_then(|metadata| metadata.end_session_origin());
     let page = pages::confirm_sign_out(
         &endpoints.pages,
         navigation::language(request.headers()),
         &endpoints.paths.sign_out,
         return_path.map(ReturnPath::as_str),
-        Some(&logto_origin),
+        logto_origin.as_deref(),
     );
     answer::page(StatusCode::OK, page)
 }
@@ -89,7 +89,7 @@ fn confirm(endpoints: &Endpoints, request: &CleanRequest, return_path: Option<&R
 async fn end(endpoints: &Endpoints, headers: &HeaderMap, return_path: Option<ReturnPath>) -> Response<Body> {
     let now = endpoints.clock.now();
     if let Presented::Session(view, _) = endpoints.cookies.open(headers, now)
-        && let Some(token) = view.into_session().and_then(|session| session.into_refresh_token())
+        && let Some(token) = view.refresh_token()
     {
         let logto = endpoints.logto.clone();
         let revocation = endpoints.tasks.spawn(async move {

@@ -15,14 +15,10 @@ use serde_json::{Value, json};
 pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
     let now = endpoints.clock.now();
     let limits = endpoints.cookies.limits();
-    let session = match endpoints.cookies.open(request.headers(), now) {
-        Presented::Session(view, _) => view.into_session(),
-        _ => None,
-    };
-    let document = match session {
-        None => json!({ "isAuthenticated": false }),
-        Some(session) => {
-            let mut claims = session.claims().as_map().clone();
+    let document = match endpoints.cookies.open(request.headers(), now) {
+        Presented::None | Presented::Invalid(_) => json!({ "isAuthenticated": false }),
+        Presented::Session(session, _) => {
+            let mut claims = session.claims().into_members();
             claims.insert("sub".to_owned(), Value::from(session.subject()));
             json!({
                 "isAuthenticated": true,

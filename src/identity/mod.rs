@@ -8,3 +8,7 @@ pub mod encoding;
 pub mod headers;
 pub mod owned;
 pub mod projected;
+
+pub use claims::{ClaimPath, Claims};
+pub use headers::HeaderRules;
+pub use projected::ProjectedHeaders;

@@ -1,5 +1,6 @@
 //! Listening sockets, and the loop that accepts from them.
 
+use super::stream::Stream;
 use super::worker::Dealer;
 use crate::http::forwarded::Peer;
 use std::fmt;
@@ -164,11 +165,4 @@ impl Accepted {
             Self::Unix(stream) => Ok(Stream::Unix(UnixStream::from_std(stream)?)),
         }
     }
-}
-
-/// A connection that a worker reads and writes.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
 }

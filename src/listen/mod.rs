@@ -6,6 +6,7 @@
 mod accept;
 mod activity;
 mod connection;
+mod stream;
 mod worker;
 
 pub use accept::{Acceptor, BoundListener, ListenAddress};

@@ -1,7 +1,7 @@
 //! Who is calling: what the presented cookies prove.
 
 use crate::clock::UnixSeconds;
-use crate::identity::ProjectedHeaders;
+use crate::identity::{HeaderRules, ProjectedHeaders};
 use crate::session::{Presented, SessionCookies, SessionView};
 use ::http::{HeaderMap, HeaderValue, header};
 
@@ -28,7 +28,12 @@ pub(super) enum CookieFate {
 }
 
 /// Opens the session cookies of a request. No I/O, no lock, one AEAD.
-pub(super) fn authenticate(cookies: &SessionCookies, headers: &HeaderMap, now: UnixSeconds) -> Caller {
+pub(super) fn authenticate(
+    cookies: &SessionCookies,
+    rules: &HeaderRules,
+    headers: &HeaderMap,
+    now: UnixSeconds,
+) -> Caller {
     match cookies.open(headers, now) {
         Presented::None => Caller {
             identity: None,
@@ -36,7 +41,7 @@ pub(super) fn authenticate(cookies: &SessionCookies, headers: &HeaderMap, now: U
             cookies: CookieFate::Keep,
         },
         Presented::Invalid(reason) => {
-            tracing::debug!(?reason, "presented cookies open no session");
+            tracing::debug!(reason = reason.as_str(), "presented cookies open no session");
             Caller {
                 identity: None,
                 subject: None,
@@ -44,9 +49,9 @@ pub(super) fn authenticate(cookies: &SessionCookies, headers: &HeaderMap, now: U
             }
         }
         Presented::Session(view, _) => {
-            let due = cookies.should_renew(&view, now);
+            let due = SessionCookies::should_renew(&view, now);
             Caller {
-                identity: Some(view.headers().clone()),
+                identity: Some(view.headers(rules)),
                 subject: Some(view.subject().to_owned()),
                 cookies: if due { CookieFate::Renew(Box::new(view)) } else { CookieFate::Keep },
             }
@@ -56,13 +61,18 @@ pub(super) fn authenticate(cookies: &SessionCookies, headers: &HeaderMap, now: U
 
 impl CookieFate {
     /// The cookies of the session as renewed now, if it is due.
-    pub(super) fn renewal(self, cookies: &SessionCookies, headers: &HeaderMap, now: UnixSeconds) -> Vec<HeaderValue> {
+    pub(super) fn renewal(
+        self,
+        cookies: &SessionCookies,
+        rules: &HeaderRules,
+        headers: &HeaderMap,
+        now: UnixSeconds,
+    ) -> Vec<HeaderValue> {
         let Self::Renew(view) = self else {
             return Vec::new();
         };
-        let Some(mut session) = view.into_session() else {
-            return Vec::new();
-        };
+        let mut session = view.into_session();
+        session.project(rules);
         session.renew(now);
         cookies.seal(&session, headers).unwrap_or_default()
     }

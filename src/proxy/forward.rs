@@ -7,7 +7,7 @@ use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::streams::Streams;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
-use crate::upstream::{Pool, UpstreamRequest, tunnel};
+use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 
@@ -76,7 +76,7 @@ fn join_tunnel(
     remove_hop_by_hop(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    streams.spawn_tunnel(|end| tunnel::join(client_side, upstream_side, end));
+    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
     let (parts, _) = response.into_parts();
     Response::from_parts(parts, Body::empty())
 }

@@ -58,7 +58,7 @@ impl Gate {
         }
 
         let now = self.clock.now();
-        let Caller { identity, subject, cookies } = authenticate(&self.cookies, clean.headers(), now);
+        let Caller { identity, subject, cookies } = authenticate(&self.cookies, &self.header_rules, clean.headers(), now);
         record.subject(subject);
         let decision = decide(&self.routes, clean.canonical_path(), identity);
         let permit = match decision {
@@ -71,7 +71,7 @@ impl Gate {
             }
         };
         record.permitted(&permit);
-        let renewal = cookies.renewal(&self.cookies, clean.headers(), now);
+        let renewal = cookies.renewal(&self.cookies, &self.header_rules, clean.headers(), now);
         let mut response = forward::forward(self, clean, &permit, pool, streams).await;
         respond::apply_renewal(response.headers_mut(), renewal);
         record.finish(response)

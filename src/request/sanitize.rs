@@ -10,7 +10,7 @@ use crate::http::forwarded::{self, PublicOrigin, TrustedProxies};
 use crate::http::framing::check_framing;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::http::host::{HostAndPort, request_host};
-use crate::http::request_id;
+use crate::http::request_id::write_request_id;
 use crate::http::target::{RequestTarget, TargetError};
 use crate::http::upgrade::{Upgrade, UpgradeError, origin_allowed, requested_upgrade};
 use crate::identity::HeaderRules;
@@ -75,9 +75,8 @@ impl Sanitizer {
         headers.remove(header::EXPECT);
         self.header_rules.strip(&mut headers);
         let client = forwarded::client(&headers, peer, &self.trusted_proxies);
-        let request_id = request_id::request_id(&headers, client.trusted_peer);
         forwarded::write_forwarded(&mut headers, peer, &client, &host, &self.public_origin);
-        request_id::write(&mut headers, &request_id, client.trusted_peer);
+        let request_id = write_request_id(&mut headers, client.trusted_peer);
         Ok(CleanRequest {
             method: parts.method,
             target,

@@ -6,8 +6,8 @@
 //!
 //! A value that is present and valid is never replaced; setting it again only makes it last longer.
 
-use super::cookie::pairs;
-use super::settings::{CookieSettings, CookieSettingsError, SameSite};
+use super::settings::{CookieSettings, CookieSettingsError, SIBLINGS};
+use crate::http::cookies::pairs;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 pub use super::session::NoRandomness;
 
 const VALUE_BYTES: usize = 32;
+const SUFFIX: &str = SIBLINGS[0];
 
 /// How long a browser keeps it: far longer than a sign-in takes, so that one begun shortly before the end still works.
 const LIFETIME: Duration = Duration::from_secs(86_400);
@@ -100,16 +101,8 @@ impl BindingCookie {
     pub fn new(session: &CookieSettings) -> Result<Self, CookieSettingsError> {
         session.check()?;
         Ok(Self {
-            name: cookie_name(session),
-            settings: CookieSettings {
-                domain: None,
-                // Coming back from Logto is a cross-site navigation: `Strict` would never be sent.
-                same_site: match session.same_site {
-                    SameSite::None => SameSite::None,
-                    SameSite::Lax | SameSite::Strict => SameSite::Lax,
-                },
-                ..session.clone()
-            },
+            name: session.sibling_name(SUFFIX),
+            settings: session.clone(),
         })
     }
 
@@ -131,13 +124,8 @@ impl BindingCookie {
     /// The `Set-Cookie` line that hands the value to the browser, for a day.
     pub fn set(&self, binding: &Binding) -> Option<HeaderValue> {
         let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(binding.0.as_slice()));
-        self.settings.set(&self.name, &value, LIFETIME)
+        self.settings.sibling_cookie(SUFFIX, &value, LIFETIME)
     }
-}
-
-/// What the binding cookie beside this session cookie is called.
-pub(super) fn cookie_name(session: &CookieSettings) -> String {
-    format!("{}-browser", session.name)
 }
 
 #[cfg(test)]

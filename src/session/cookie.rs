@@ -7,14 +7,14 @@
 //!
 //! `name` holds one digit, the number of pieces, and the first of them; `name.1` to `name.4` hold the rest.
 
-use super::binding;
 use super::keyring::{KeyRing, Purpose};
 use super::seal::{SealError, SealReason, sealed_length};
 pub use super::session::{Ended, Limits, Session, SessionView};
 pub use super::settings::{CookieSettings, CookieSettingsError, SameSite};
 use crate::clock::UnixSeconds;
+use crate::http::cookies::pairs;
 use http::HeaderValue;
-use http::header::{COOKIE, HeaderMap};
+use http::header::HeaderMap;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,6 @@ pub struct SessionCookies {
     keyring: Arc<KeyRing>,
     limits: Limits,
     piece_bytes: usize,
-    binding_name: String,
 }
 
 /// What a request presents.
@@ -129,7 +128,6 @@ impl SessionCookies {
         settings.check()?;
         Ok(Self {
             piece_bytes: PIECE_BYTES.min(settings.value_bytes()),
-            binding_name: binding::cookie_name(&settings),
             settings,
             keyring,
             limits,
@@ -148,7 +146,8 @@ impl SessionCookies {
 
     /// Is this a cookie of the proxy's own, which no upstream sees and no upstream sets?
     pub fn is_own(&self, name: &[u8]) -> bool {
-        self.piece_number(name).is_some() || name == self.binding_name.as_bytes()
+        let sibling = |rest: &[u8]| SIBLINGS.iter().any(|suffix| suffix.as_bytes() == rest);
+        self.piece_number(name).is_some() || name.strip_prefix(self.settings.name.as_bytes()).is_some_and(sibling)
     }
 
     /// Finds, opens and judges the session of a request.
@@ -316,24 +315,8 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Every cookie of a request: all `Cookie` lines, names and values byte for byte, only spaces and tabs trimmed.
-pub(super) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let lines = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
-    lines
-        .flat_map(|line| line.split(|byte| *byte == b';'))
-        .filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = pair.split_at_checked(equals)?;
-            Some((trimmed(name), trimmed(value.get(1..)?)))
-        })
-}
-
-fn trimmed(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
+#[cfg(test)]
+mod tests;
 
 fn largest(parts: &[(String, usize)]) -> String {
     let parts: Vec<String> = parts

@@ -12,3 +12,9 @@ pub mod seal;
 pub mod session;
 pub mod settings;
 pub mod size;
+
+pub use binding::{Binding, BindingCookie, BindingHash};
+pub use cookie::{Presented, SessionCookies};
+pub use keyring::{KeyRing, Purpose};
+pub use session::{Established, Session, SessionView};
+pub use settings::CookieSettings;

@@ -66,6 +66,9 @@ impl SameSite {
     }
 }
 
+/// What the names of the proxy's other cookies end in: the binding of sign-ins to a browser, and the loop stop.
+pub const SIBLINGS: [&str; 2] = ["-browser", "-rounds"];
+
 impl CookieSettings {
     /// Would browsers keep it?
     ///
@@ -92,6 +95,26 @@ impl CookieSettings {
             Some(domain) if !is_domain(domain) => Err(CookieSettingsError::Domain),
             _ => Ok(()),
         }
+    }
+
+    /// The name of a cookie that goes with the session cookie: same name, one of [`SIBLINGS`] after it.
+    pub fn sibling_name(&self, suffix: &str) -> String {
+        format!("{}{suffix}", self.name)
+    }
+
+    /// The `Set-Cookie` line of such a cookie, for this host only; `None` only for a value no header can hold.
+    pub fn sibling_cookie(&self, suffix: &str, value: &str, max_age: Duration) -> Option<HeaderValue> {
+        let name = self.sibling_name(suffix);
+        let host_only = Self {
+            domain: None,
+            // Coming back from Logto is a cross-site navigation: `Strict` would never be sent.
+            same_site: match self.same_site {
+                SameSite::None => SameSite::None,
+                SameSite::Lax | SameSite::Strict => SameSite::Lax,
+            },
+            ..self.clone()
+        };
+        host_only.set(&name, value, max_age)
     }
 
     /// A line that sets a cookie; `None` only for a name or value no header can hold.

@@ -1,7 +1,6 @@
 //! Logging: JSON lines for machines, readable lines for people.
 
 use std::io::IsTerminal as _;
-use tracing_subscriber::EnvFilter;
 
 /// `log.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,16 +13,14 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Starts logging to standard output. `level` is a level or a filter as tracing's `EnvFilter` reads it; one
-/// that cannot be read means `info`. A second call changes nothing.
-pub fn start(format: LogFormat, level: &str) {
+/// Starts logging to standard output, everything from `level` up. A second call changes nothing.
+pub fn start(format: LogFormat, level: tracing::Level) {
     let json = match format {
         LogFormat::Json => true,
         LogFormat::Pretty => false,
         LogFormat::Auto => !std::io::stdout().is_terminal(),
     };
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_target(false);
     // Ok: a subscriber was set. Err: there was one already, as in tests.
     let _ = if json {
         subscriber.json().flatten_event(true).try_init()

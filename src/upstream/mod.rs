@@ -15,6 +15,7 @@ mod connect;
 mod error;
 mod outgoing;
 mod pool;
+mod request;
 mod retry;
 mod stream;
 mod tunnel;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use client::Pool;
 pub use error::{Fault, UpstreamError};
+pub use request::{UpstreamHost, UpstreamRequest};
 pub use tunnel::{TunnelStats, join};
 
 use rustls::pki_types::{CertificateDer, ServerName};
