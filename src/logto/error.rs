@@ -160,7 +160,7 @@ impl LogtoError {
         )
     }
 
-    /// A short word for a metric label: `unreachable`, `invalid_grant`, `token_nonce`, ….
+    /// A short word for a metric label: the kind alone, so that the number of labels is fixed.
     pub const fn reason(&self) -> &'static str {
         match &self.kind {
             LogtoErrorKind::Unreachable => "unreachable",

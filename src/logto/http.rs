@@ -2,8 +2,9 @@
 //!
 //! Promises: every call ends within its time limit, no answer larger than 1 MiB is kept, no redirect is followed (a 307 from
 //! the token endpoint would repeat the client secret elsewhere), proxy environment variables have no say, TLS is verified
-//! against the web's roots plus the operator's. A POST travels on a connection of its own and is never sent twice: a replayed
-//! code makes Logto revoke the whole grant.
+//! against the web's roots plus the operator's. Every call has a connection of its own and is sent once: a replayed code makes
+//! Logto revoke the whole grant, Logto closes idle connections after 5 s and a request must not race that, and a pooled
+//! connection would die with the runtime that opened it. TLS sessions are resumed, which makes the handshake cheap.
 //!
 //! It does not know what the answers mean.
 
@@ -15,7 +16,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
@@ -26,21 +27,14 @@ use url::Url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one call may take, from look-up to the last byte.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Logto closes idle connections after 5 s; ours must go first, or a request races the close.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Largest answer that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 type Connector = HttpsConnector<HttpConnector>;
 
-/// Sends requests to Logto. May be used from any runtime: a call that meets a connection whose runtime has ended opens another.
+/// Sends requests to Logto, from whichever runtime asks.
 #[derive(Debug, Clone)]
-pub(super) struct HttpClient {
-    /// For GET: connections are reused for up to [`POOL_IDLE_TIMEOUT`].
-    reusing: Client<Connector, Full<Bytes>>,
-    /// For POST: a new connection each, nothing ever repeated.
-    fresh: Client<Connector, Full<Bytes>>,
-}
+pub(super) struct HttpClient(Client<Connector, Full<Bytes>>);
 
 /// An answer that is not a 5xx or 429, wholly read.
 pub(super) struct Answer {
@@ -76,15 +70,11 @@ impl HttpClient {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        let reusing = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .build(connector.clone());
-        let fresh = Client::builder(TokioExecutor::new())
+        let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(0)
             .retry_canceled_requests(false)
             .build(connector);
-        Ok(Self { reusing, fresh })
+        Ok(Self(client))
     }
 
     /// A GET for JSON, with an `Authorization` field where one is given.
@@ -99,7 +89,7 @@ impl HttpClient {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        send(&self.reusing, call, request, limit).await
+        send(&self.0, call, request, limit).await
     }
 
     /// A POST of a form. Sent once, whatever happens.
@@ -116,7 +106,7 @@ impl HttpClient {
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-www-form-urlencoded"),
         );
-        send(&self.fresh, call, request, CALL_TIMEOUT).await
+        send(&self.0, call, request, CALL_TIMEOUT).await
     }
 }
 

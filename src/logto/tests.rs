@@ -3,6 +3,7 @@
 mod discovery;
 mod exchange;
 mod fake;
+mod key;
 mod outage;
 mod urls;
 mod verification;

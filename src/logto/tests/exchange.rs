@@ -8,6 +8,7 @@ use crate::tasks::Tasks;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 fn ready() -> (FakeLogto, TestKey) {
     let (fake, key) = (FakeLogto::start(), TestKey::ec("k1", "P-384"));
@@ -128,7 +129,6 @@ async fn odd_answers_of_the_token_endpoint_are_refused() {
         Instead::Answer(200, mac),
         Instead::Answer(200, json!([])),
         Instead::Text(200, "<html>".into()),
-        Instead::Text(200, format!("\"{}\"", "x".repeat(1024 * 1024))),
         Instead::Answer(201, good.clone()),
         Instead::Redirect(format!("http://{}{USERINFO}", fake.address)),
     ] {
@@ -200,15 +200,28 @@ async fn no_other_refusal_brings_out_the_other_secret() {
 }
 
 #[tokio::test]
-async fn every_exchange_has_its_own_connection() {
+async fn every_call_has_its_own_connection() {
     let (fake, _) = ready();
-    let logto = logto(&fake);
+    fake.state().userinfo = json!({ "sub": "user-1" });
+    let logto = with_userinfo(&fake, Userinfo::Always);
     for _ in 0..3 {
         logto.redeem(request()).await.unwrap();
     }
-    let mut connections: Vec<_> = fake.calls(TOKEN).iter().map(|call| call.connection).collect();
-    connections.dedup();
-    assert_eq!(connections.len(), 3);
+    let connections: HashSet<_> = fake.state().calls.iter().map(|call| call.connection).collect();
+    assert_eq!(connections.len(), 2 + 3 * 2);
+}
+
+/// An answer that would be good, were it not for the spaces after it.
+#[tokio::test]
+async fn no_more_than_a_mebibyte_is_read() {
+    let (fake, _) = ready();
+    let good = fake.state().tokens.to_string();
+    let padded = |length: usize| Instead::Text(200, format!("{good}{}", " ".repeat(length - good.len())));
+    fake.state().instead.insert(TOKEN, padded(1024 * 1024));
+    logto(&fake).redeem(request()).await.unwrap();
+    fake.state().instead.insert(TOKEN, padded(1024 * 1024 + 1));
+    let error = logto(&fake).redeem(request()).await.unwrap_err();
+    assert!(error.to_string().contains("1 MiB"));
 }
 
 #[tokio::test]

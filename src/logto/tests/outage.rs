@@ -81,6 +81,11 @@ async fn nothing_listening_is_an_outage_and_asked_once_a_second() {
     assert!(began.elapsed() < Duration::from_secs(1));
     let fake = FakeLogto::start_on(address);
     tokio::time::sleep(Duration::from_millis(1100)).await;
+    // With somebody else retrying, requests never do.
+    logto.0.discovery.set_attended(true);
+    assert!(logto.metadata_or_fetch().await.is_err());
+    assert_eq!(fake.calls(DISCOVERY).len(), 0);
+    logto.0.discovery.set_attended(false);
     logto.metadata_or_fetch().await.unwrap();
     assert_eq!(fake.calls(DISCOVERY).len(), 1);
 }
