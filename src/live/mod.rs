@@ -5,7 +5,7 @@
 
 mod compile;
 
-pub use compile::{CompileError, Compiled, compile};
+pub use compile::{CompileError, Compiled, admin_address, compile};
 
 use crate::proxy::Gate;
 use arc_swap::ArcSwap;

@@ -48,6 +48,12 @@ impl Metadata {
         &self.issuer
     }
 
+    /// Origin of the `end_session_endpoint`: where the form of a sign-out page leads in the end.
+    pub fn end_session_origin(&self) -> Option<String> {
+        let url = self.end_session_endpoint.as_ref()?;
+        Some(url.origin().ascii_serialization())
+    }
+
     /// True when Logto says that it always sends `iss` to the callback, so that its absence is an attack (RFC 9207 §2.4).
     pub const fn sends_iss_parameter(&self) -> bool {
         self.sends_iss

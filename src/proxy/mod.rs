@@ -10,4 +10,4 @@ mod record;
 mod respond;
 
 pub use pipeline::Gate;
-pub use record::AccessLog;
+pub use record::{AccessLog, SubjectInLog};

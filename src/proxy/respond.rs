@@ -70,12 +70,7 @@ fn status_401(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
 /// An answer that was given before the body was read ends the connection, since the rest of the body would be
 /// taken for the next request.
 fn close_if_body_unread(request: &CleanRequest, answer: &mut HeaderMap) {
-    let has_body = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .is_some_and(|length| length.as_bytes() != b"0")
-        || request.is_body_of_unknown_length();
-    if has_body {
+    if request.has_body() {
         answer.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -5,7 +5,7 @@ use crate::http::host::HostAndPort;
 use crate::http::target::RequestTarget;
 use crate::http::upgrade::Upgrade;
 use ::http::{HeaderMap, HeaderValue, Method};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 /// A sanitised request. Its fields can be set inside `request` only.
@@ -78,6 +78,11 @@ impl CleanRequest {
     /// The id that names this request in logs, answers and towards the upstream.
     pub const fn request_id(&self) -> &HeaderValue {
         &self.request_id
+    }
+
+    /// Whether there is a body that nobody has read yet.
+    pub fn has_body(&self) -> bool {
+        !self.body.is_end_stream()
     }
 
     /// Takes it apart.

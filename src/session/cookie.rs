@@ -11,6 +11,7 @@ use super::keyring::{KeyRing, Purpose};
 use super::seal::{SealError, SealReason, sealed_length};
 pub use super::session::{Ended, Limits, Session, SessionView};
 pub use super::settings::{CookieSettings, CookieSettingsError, SameSite};
+use super::settings::SIBLINGS;
 use crate::clock::UnixSeconds;
 use crate::http::cookies::pairs;
 use http::HeaderValue;
