@@ -4,7 +4,7 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::{Acceptor, BoundListener, ListenAddress, WorkerSettings, Workers};
-use crate::live::{self, CompileError, Live};
+use crate::live::{self, CompileError, Compiled, Live};
 use crate::tasks::Tasks;
 use std::io;
 use std::num::NonZeroUsize;
@@ -53,6 +53,11 @@ impl App {
     pub async fn bind(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let tasks = Tasks::on(tokio::runtime::Handle::current());
         let compiled = live::compile(config, clock, &tasks)?;
+        Self::bind_compiled(compiled, tasks).await
+    }
+
+    /// Binds every address of a compiled configuration. `tasks` are those it was compiled with.
+    pub async fn bind_compiled(compiled: Compiled, tasks: Tasks) -> Result<Self, StartError> {
         let live = Arc::new(Live::new(compiled.gate));
         let mut listeners = Vec::new();
         for address in &compiled.listen {

@@ -10,7 +10,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
-//pub mod dev;
+pub mod dev;
 pub mod endpoints;
 pub mod http;
 pub mod identity;

@@ -4,7 +4,7 @@
 //! command line or the configuration is wrong or an address cannot be bound; nothing is served then.
 
 mod check;
-//mod dev;
+mod dev;
 mod healthcheck;
 mod keygen;
 mod output;
@@ -35,7 +35,7 @@ enum Command {
     /// Serve, as proxy.toml says (the default)
     Run(ConfigFlags),
     /// Try it with a built-in stand-in for Logto and a demo app: no tenant, no network, loopback only
-    //Dev(dev::DevFlags),
+    Dev(dev::DevFlags),
     /// Read the configuration, say what is wrong with it or what it means
     Check(ConfigFlags),
     /// Print a new session key
@@ -75,7 +75,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match cli.command {
         None => run::run(&cli.config),
         Some(Command::Run(flags)) => run::run(&flags),
-        //Some(Command::Dev(flags)) => dev::run(&flags),
+        Some(Command::Dev(flags)) => dev::run(&flags),
         Some(Command::Check(flags)) => check::run(&flags),
         Some(Command::Keygen) => keygen::run(),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),

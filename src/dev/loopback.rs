@@ -90,7 +90,7 @@ pub(super) fn loopback_host<'a>(headers: &'a HeaderMap, target: &Uri) -> Option<
 }
 
 /// Whether `host[:port]` is `localhost` or a loopback address.
-fn names_loopback(authority: &str) -> bool {
+pub(crate) fn names_loopback(authority: &str) -> bool {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, "")) => (Host::V6(address), None),

@@ -10,3 +10,5 @@ mod loopback;
 mod page;
 pub mod provider;
 mod reply;
+
+pub(crate) use loopback::names_loopback;
