@@ -5,6 +5,7 @@
 //! `tokio::spawn` everywhere else.
 
 use std::future::Future;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -12,6 +13,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
+    runtime: Option<Handle>,
 }
 
 impl Tasks {
@@ -20,13 +22,24 @@ impl Tasks {
         Self::default()
     }
 
-    /// Runs a future to its end on the current runtime, whoever stops waiting for it.
+    /// An empty set whose tasks all run on one runtime, whichever one they are spawned from.
+    pub fn on(runtime: Handle) -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            runtime: Some(runtime),
+        }
+    }
+
+    /// Runs a future to its end, whoever stops waiting for it.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker.spawn(future)
+        match &self.runtime {
+            Some(runtime) => self.tracker.spawn_on(future, runtime),
+            None => self.tracker.spawn(future),
+        }
     }
 
     /// How many tasks are running now.

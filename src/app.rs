@@ -1,0 +1,139 @@
+//! From a configuration to a proxy that runs until it is told to stop, and then loses nothing.
+
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::listen::{Acceptor, BoundListener, ListenAddress, WorkerSettings, Workers};
+use crate::live::{self, CompileError, Compiled, Live};
+use crate::tasks::Tasks;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Why the proxy could not start. Nothing is bound then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A value of the configuration that only shows to be wrong when it is put together with others.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// An address to listen on is taken, absent or forbidden.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address as configured.
+        address: ListenAddress,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system gave no thread or runtime.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A proxy whose addresses are bound and known, not serving yet.
+#[derive(Debug)]
+pub struct App {
+    listeners: Vec<BoundListener>,
+    admin: Option<Admin>,
+    live: Arc<Live>,
+    upstream: Arc<crate::upstream::Settings>,
+    workers: NonZeroUsize,
+    worker_settings: WorkerSettings,
+    connections: usize,
+    shutdown_delay: Duration,
+    shutdown_timeout: Duration,
+    tasks: Tasks,
+}
+
+impl App {
+    /// Compiles the configuration and binds every address. The runtime that calls it carries the calls to
+    /// Logto, so it has to live as long as the proxy.
+    pub async fn bind(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let tasks = Tasks::on(tokio::runtime::Handle::current());
+        let compiled = live::compile(config, clock, &tasks)?;
+        Self::bind_compiled(compiled, tasks).await
+    }
+
+    /// Binds every address of a compiled configuration. `tasks` are those it was compiled with.
+    pub async fn bind_compiled(compiled: Compiled, tasks: Tasks) -> Result<Self, StartError> {
+        let live = Arc::new(Live::new(compiled.gate));
+        let mut listeners = Vec::new();
+        for address in &compiled.listen {
+            let bound = BoundListener::bind(address).await.map_err(|error| StartError::Listen {
+                address: address.clone(),
+                error,
+            })?;
+            listeners.push(bound);
+        }
+        let admin = match &compiled.admin {
+            None => None,
+            Some(address) => {
+                let bound = Admin::bind(address, Arc::clone(&live)).await;
+                Some(bound.map_err(|error| StartError::Listen {
+                    address: address.clone(),
+                    error,
+                })?)
+            }
+        };
+        Ok(Self {
+            listeners,
+            admin,
+            live,
+            upstream: compiled.upstream,
+            workers: compiled.workers,
+            worker_settings: compiled.worker_settings,
+            connections: compiled.connections,
+            shutdown_delay: compiled.shutdown_delay,
+            shutdown_timeout: compiled.shutdown_timeout,
+            tasks,
+        })
+    }
+
+    /// The addresses that it listens on, as bound.
+    pub fn addresses(&self) -> Vec<ListenAddress> {
+        self.listeners.iter().map(|listener| listener.address().clone()).collect()
+    }
+
+    /// The address of the health listener, as bound.
+    pub fn admin_address(&self) -> Option<ListenAddress> {
+        self.admin.as_ref().map(|admin| admin.address().clone())
+    }
+
+    /// Serves until `stop` is cancelled, then drains: `/readyz` turns 503, after the delay no connection is
+    /// accepted any more, requests in flight finish, tunnels are closed. Says whether all of it was done in
+    /// time.
+    pub async fn run(self, stop: CancellationToken) -> Result<bool, StartError> {
+        self.live.gate().endpoints.logto.start();
+        let workers = Workers::start(self.workers, self.worker_settings, &self.live, &self.upstream)?;
+        let places = Arc::new(Semaphore::new(self.connections));
+        let stop_accepting = CancellationToken::new();
+        let acceptors = Tasks::new();
+        for listener in self.listeners {
+            let acceptor = Acceptor {
+                places: Arc::clone(&places),
+                dealer: workers.dealer(),
+                stop: stop_accepting.clone(),
+            };
+            drop(acceptors.spawn(acceptor.run(listener)));
+        }
+        let stop_admin = CancellationToken::new();
+        if let Some(admin) = self.admin {
+            drop(acceptors.spawn(admin.run(stop_admin.clone())));
+        }
+
+        stop.cancelled().await;
+        self.live.begin_draining();
+        tracing::info!("stopping");
+        tokio::time::sleep(self.shutdown_delay).await;
+        stop_accepting.cancel();
+        let in_time = workers.drain(self.shutdown_timeout).await;
+        self.live.gate().endpoints.logto.stop();
+        // Token calls and revocations have their own limits, well below this one.
+        let settled = tokio::time::timeout(self.shutdown_timeout, self.tasks.drained()).await.is_ok();
+        stop_admin.cancel();
+        acceptors.drained().await;
+        Ok(in_time && settled)
+    }
+}

@@ -1,0 +1,161 @@
+//! The environment and the command line, laid over the file.
+//!
+//! `LOGTO_PROXY__SECTION__KEY` sets `section.key`. A variable of that form that names no key is an error:
+//! a misspelt one would otherwise leave a default in force unseen.
+
+use super::error::{ConfigError, Origin, Problem, shown};
+use super::file::{self, shape};
+use super::keys::{self, KEYS, Key, Kind};
+use super::node::{Entry, Layer};
+use std::ffi::{OsStr, OsString};
+
+/// What the names of the variables begin with.
+pub(super) const PREFIX: &str = "LOGTO_PROXY__";
+
+/// The environment variables a configuration may read: the process's, or in a test the test's.
+/// Its `Debug` says nothing, since values may be secrets.
+#[derive(Clone, Default)]
+pub struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// Takes these variables.
+    pub fn new(variables: Vec<(OsString, OsString)>) -> Self {
+        Self(variables)
+    }
+
+    /// The variables of this process.
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// The value of a variable. Of two with one name the first counts.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_os_str())
+    }
+}
+
+impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Environment").field(&self.0.len()).finish()
+    }
+}
+
+/// What the environment says.
+pub(super) fn read_environment(environment: &Environment) -> (Layer, Vec<ConfigError>) {
+    let mut reader = OverlayReader::default();
+    for (name, value) in &environment.0 {
+        let Some(path) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+            continue;
+        };
+        let origin = Origin::Variable(format!("{PREFIX}{}", shown(path)));
+        let path = path.to_ascii_lowercase().replace("__", ".");
+        match value.to_str() {
+            Some(text) => reader.set(&path, text, origin),
+            None => reader.errors.push(ConfigError::new(
+                origin,
+                shown(&path),
+                Problem::new("the value is not UTF-8"),
+            )),
+        }
+    }
+    (reader.layer, reader.errors)
+}
+
+/// What the command line says: pairs of dotted key path and text.
+pub(super) fn read_overrides(overrides: &[(String, String)]) -> (Layer, Vec<ConfigError>) {
+    let mut reader = OverlayReader::default();
+    for (path, text) in overrides {
+        reader.set(path, text, Origin::Flag(shown(path)));
+    }
+    (reader.layer, reader.errors)
+}
+
+#[derive(Default)]
+struct OverlayReader {
+    layer: Layer,
+    errors: Vec<ConfigError>,
+}
+
+impl OverlayReader {
+    fn set(&mut self, path: &str, text: &str, origin: Origin) {
+        if let Some(key) = KEYS.iter().find(|key| key.path == path) {
+            match shape(key, text, &origin) {
+                Ok(node) => {
+                    self.layer.values.insert(key.path, node);
+                }
+                Err(problem) => self.errors.push(ConfigError::new(origin, key.path, problem)),
+            }
+        } else if let Some((key, name)) = map_entry(path) {
+            self.set_map_entry(key, name, text, origin);
+        } else {
+            let (section, name) = match path.split_once('.') {
+                Some((section, name)) if keys::is_section(section) => (section, name),
+                _ => ("", path),
+            };
+            self.errors.push(file::unknown_key(section, name, origin));
+        }
+    }
+
+    fn set_map_entry(&mut self, key: &'static Key, name: &str, text: &str, origin: Origin) {
+        // Header names have dashes, which names of variables cannot have.
+        let name = if key.path == "headers" {
+            name.replace('_', "-")
+        } else {
+            name.to_owned()
+        };
+        // A table or `false` is meant as such, everything else is text.
+        let as_toml = matches!(text.trim(), "false") || text.trim_start().starts_with('{');
+        let parsed = if as_toml {
+            file::read_value(text.trim(), &origin)
+        } else {
+            None
+        };
+        let node = match parsed {
+            Some(node) => Ok(node),
+            None if as_toml => Err(Problem::new("the table is not valid TOML")),
+            None => shape(
+                &Key {
+                    kind: Kind::Text,
+                    ..*key
+                },
+                text,
+                &origin,
+            ),
+        };
+        match node {
+            Ok(node) => self
+                .layer
+                .map_entries
+                .push((key.path, Entry { name, origin, node })),
+            Err(problem) => {
+                self.errors.push(ConfigError::new(
+                    origin,
+                    format!("{}.{}", key.path, shown(&name)),
+                    problem,
+                ));
+            }
+        }
+    }
+}
+
+/// `headers.x-team` names an entry of the map `headers`.
+fn map_entry(path: &str) -> Option<(&'static Key, &str)> {
+    KEYS.iter().filter(|key| key.kind == Kind::Map).find_map(|key| {
+        let name = path.strip_prefix(key.path)?.strip_prefix('.')?;
+        (!name.is_empty() && !name.contains('.')).then_some((key, name))
+    })
+}

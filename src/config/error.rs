@@ -1,0 +1,168 @@
+//! What is wrong with a configuration, said so that it can be put right at once.
+//!
+//! Promises: every problem is reported in one go, each with its place, its key, what was expected and,
+//! where one is near, the right spelling. Never shows a line of the file or a value, since either may be
+//! a secret; key names, variable names and file paths are all it repeats.
+
+use std::fmt;
+
+/// Where a value, or a problem, came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A place in the configuration file; both count from 1, the column in characters.
+    File {
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+    },
+    /// An environment variable of this name.
+    Variable(String),
+    /// A value given on the command line for this key.
+    Flag(String),
+    /// The configuration as a whole: a default, or something that is missing.
+    Nowhere,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    origin: Origin,
+    key: String,
+    problem: String,
+    help: Option<String>,
+}
+
+impl ConfigError {
+    pub(super) fn new(origin: Origin, key: impl Into<String>, problem: Problem) -> Self {
+        Self {
+            origin,
+            key: key.into(),
+            problem: problem.text,
+            help: problem.help,
+        }
+    }
+
+    /// Where it is.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The dotted path of the key; empty when no key is concerned.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What is wrong, and what was expected.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// How to put it right, where that is known.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    fn rank(&self) -> (u8, usize, usize) {
+        match self.origin {
+            Origin::File { line, column } => (0, line, column),
+            Origin::Nowhere => (1, 0, 0),
+            Origin::Variable(_) => (2, 0, 0),
+            Origin::Flag(_) => (3, 0, 0),
+        }
+    }
+}
+
+/// All problems of one configuration. `Display` is the text to show, one block a problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors {
+    file: String,
+    errors: Vec<ConfigError>,
+}
+
+impl ConfigErrors {
+    pub(super) fn new(file: impl Into<String>, mut errors: Vec<ConfigError>) -> Self {
+        errors.sort_by_key(ConfigError::rank);
+        Self {
+            file: file.into(),
+            errors,
+        }
+    }
+
+    /// The problems: those of the file first, in its order.
+    pub fn errors(&self) -> &[ConfigError] {
+        &self.errors
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                writeln!(formatter)?;
+            }
+            match &error.origin {
+                Origin::File { line, column } => write!(formatter, "{}:{line}:{column}: ", self.file)?,
+                Origin::Variable(name) => write!(formatter, "environment variable {name}: ")?,
+                Origin::Flag(_) => write!(formatter, "command line: ")?,
+                Origin::Nowhere => write!(formatter, "{}: ", self.file)?,
+            }
+            if !error.key.is_empty() {
+                write!(formatter, "{}: ", error.key)?;
+            }
+            write!(formatter, "{}", error.problem)?;
+            if let Some(help) = &error.help {
+                write!(formatter, "\n    help: {help}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// What is wrong with one value, before it is known where the value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    text: String,
+    help: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            help: None,
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+}
+
+/// A key name as a message may repeat it: short, and without characters that could disturb a terminal.
+pub(super) fn shown(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut text: String = name
+        .chars()
+        .take(LONGEST)
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect();
+    if name.chars().count() > LONGEST {
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,336 @@
+//! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
+
+use super::value::{
+    DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, RoutePath, SignInParameter, UpstreamAddress,
+    UpstreamHost,
+};
+use crate::secret::SecretText;
+use ::http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where browsers reach the proxy.
+    pub public_url: PublicUrl,
+    /// Where to accept connections: at least one, no two alike.
+    pub listen: Vec<ListenAddress>,
+    /// Where the app is. Never one of `listen`.
+    pub upstream: UpstreamAddress,
+    /// The `Host` the app sees.
+    pub upstream_host: UpstreamHost,
+    /// How an https upstream is trusted.
+    pub upstream_tls: UpstreamTlsConfig,
+    /// Networks whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether those of a peer on a unix socket are.
+    pub trust_unix_peers: bool,
+    /// Worker threads.
+    pub workers: NonZeroUsize,
+    /// The Logto application.
+    pub logto: LogtoConfig,
+    /// What a sign-in asks Logto for.
+    pub sign_in: SignInConfig,
+    /// The session and its cookie.
+    pub session: SessionConfig,
+    /// Paths of the proxy's own endpoints.
+    pub endpoints: EndpointPaths,
+    /// Identity headers besides the default ones; one of a default header's name replaces it.
+    pub headers: Vec<HeaderConfig>,
+    /// Default headers that are not to be sent. They are still removed from requests.
+    pub removed_headers: Vec<HeaderName>,
+    /// Routes, in the order of the file; no two of one path.
+    pub routes: Vec<RouteConfig>,
+    /// Bounds.
+    pub limits: LimitsConfig,
+    /// Where health and metrics are served.
+    pub admin: Option<ListenAddress>,
+    /// Whether nobody chose `admin`: a port in use is then no reason not to start.
+    pub admin_is_default: bool,
+    /// Logging.
+    pub log: LogConfig,
+    /// The end.
+    pub shutdown: ShutdownConfig,
+    /// The proxy's own pages.
+    pub pages: PagesConfig,
+    /// Every file this was read from (itself, secrets, certificates), sorted: what a reload watches.
+    pub files: Vec<PathBuf>,
+    /// What is allowed but probably not meant, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// `[upstream_tls]`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct UpstreamTlsConfig {
+    /// Trust anchors besides the public ones.
+    pub ca: Vec<CertificateDer<'static>>,
+    /// The name expected in the certificate; `None`: the upstream's host.
+    pub server_name: Option<ServerName<'static>>,
+}
+
+/// `[logto]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogtoConfig {
+    /// Logto's endpoint; its path is `/`.
+    pub endpoint: Url,
+    /// The issuer: the endpoint's origin and `/oidc`, without a final slash.
+    pub issuer: String,
+    /// Base address of back-channel calls; its path is `/`. `None`: `endpoint`.
+    pub internal_endpoint: Option<Url>,
+    /// The client identifier.
+    pub app_id: String,
+    /// One or two client secrets, the one to try first in front.
+    pub app_secrets: Vec<SecretText>,
+    /// Scopes, `openid` first, none twice.
+    pub scopes: Vec<String>,
+    /// When userinfo is called.
+    pub userinfo: UserinfoMode,
+    /// Trust anchors besides the public ones.
+    pub ca: Vec<CertificateDer<'static>>,
+}
+
+/// `logto.userinfo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserinfoMode {
+    /// When a header needs a claim that the ID token lacks.
+    WhenNeeded,
+    /// At every sign-in.
+    Always,
+    /// At none.
+    Never,
+}
+
+/// `[sign_in]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInConfig {
+    /// `direct_sign_in`.
+    pub direct: Option<DirectSignIn>,
+    /// `first_screen`.
+    pub first_screen: Option<FirstScreen>,
+    /// `prompt`.
+    pub prompt: Option<Prompt>,
+    /// `ui_locales`, best first.
+    pub ui_locales: Vec<String>,
+    /// `organization_id`.
+    pub organization_id: Option<String>,
+    /// Further parameters, none of which the proxy sets itself.
+    pub extra_params: Vec<(String, String)>,
+    /// What the sign-in URL may carry, none twice.
+    pub allow_params: Vec<SignInParameter>,
+}
+
+/// `[session]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// One to four keys, all different, strong as text, without a final line break. The first seals.
+    pub keys: Vec<SecretText>,
+    /// Name of the cookie: letters, digits, `-` and `_`; its prefix fits `secure` and `cookie_domain`.
+    pub cookie_name: String,
+    /// `Domain` of the cookie, without a leading dot.
+    pub cookie_domain: Option<String>,
+    /// `SameSite` of the cookie.
+    pub same_site: SameSite,
+    /// Whether the cookie is `Secure`: `public_url` is https.
+    pub secure: bool,
+    /// A session ends when unused for this long.
+    pub idle_timeout: Duration,
+    /// A session ends this long after the sign-in. At least `idle_timeout`.
+    pub lifetime: Duration,
+}
+
+/// `session.same_site`. `Strict` is not among them: a browser would withhold such a cookie on the way back
+/// from Logto.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    /// `Lax`.
+    Lax,
+    /// `None`; only with `Secure`.
+    None,
+}
+
+/// Paths of the proxy's own endpoints: absolute, plain ASCII, all different, none a route's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointPaths {
+    /// Where those without a path of their own are, without a final slash.
+    pub prefix: String,
+    /// Starts a sign-in.
+    pub sign_in: String,
+    /// Starts a registration.
+    pub sign_up: String,
+    /// Finishes either.
+    pub callback: String,
+    /// Ends a session.
+    pub sign_out: String,
+    /// Tells a front end who is signed in.
+    pub user: String,
+    /// Where a sign-out ends: a path of this site, with its query.
+    pub after_sign_out: String,
+}
+
+/// One of `[headers]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderConfig {
+    /// The header; never one that forwarding depends on.
+    pub name: HeaderName,
+    /// Where its value comes from.
+    pub source: HeaderSource,
+}
+
+/// Where a header's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderSource {
+    /// A claim.
+    Claim {
+        /// Names separated by `.`; `\.` is a dot within a name. No name is empty.
+        path: String,
+        /// How text outside printable ASCII is written.
+        encoding: HeaderEncoding,
+        /// What separates the items of a list; printable ASCII, not empty.
+        join: String,
+    },
+    /// Always this; marked sensitive, since it may be a credential.
+    Constant(HeaderValue),
+}
+
+/// How a header's value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderEncoding {
+    /// `%XX` of UTF-8 for anything outside printable ASCII, and for `%`.
+    Percent,
+    /// UTF-8 as it is.
+    Utf8,
+    /// RFC 2047 encoded words.
+    Rfc2047,
+    /// Base64 of UTF-8.
+    Base64,
+}
+
+/// One `[[route]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteConfig {
+    /// What it covers.
+    pub path: RoutePath,
+    /// Who may pass.
+    pub access: Access,
+    /// What someone without a session gets.
+    pub unauthenticated: Unauthenticated,
+}
+
+/// `route.access`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone; no identity is sent.
+    Public,
+    /// Anyone; identity is sent when there is one.
+    Optional,
+    /// Whoever is signed in.
+    Authenticated,
+}
+
+/// `route.unauthenticated`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// What suits the request.
+    Auto,
+    /// A redirect to the sign-in.
+    Redirect,
+    /// 401.
+    Refuse,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Bytes of a request's header; at least 8192.
+    pub header_bytes: usize,
+    /// Header fields of a request.
+    pub headers: usize,
+    /// Bytes of a request target; at most `header_bytes`.
+    pub target_bytes: usize,
+    /// Bytes of the session cookie's chunks together.
+    pub cookie_bytes: usize,
+    /// A request's header must have arrived within this time.
+    pub header_timeout: Duration,
+    /// A connection without a request is closed after this time.
+    pub idle_timeout: Duration,
+    /// Connections open at once.
+    pub connections: NonZeroUsize,
+    /// A connection to the upstream must stand within this time.
+    pub upstream_connect_timeout: Duration,
+    /// The upstream's response header must have arrived within this time.
+    pub upstream_response_timeout: Duration,
+    /// Sign-ins an address may begin in a minute; `None`: no limit.
+    pub sign_ins_per_minute: Option<NonZeroU32>,
+    /// Bytes of a request's body; `None`: no limit.
+    pub body_bytes: Option<NonZeroU64>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// How lines look.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: tracing::Level,
+    /// Whether each request gets a line.
+    pub access: bool,
+    /// How the user's ID is written.
+    pub subject: SubjectLog,
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    Auto,
+    /// JSON.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// `log.subject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectLog {
+    /// As it is.
+    Plain,
+    /// Its hash.
+    Hash,
+    /// Not at all.
+    Off,
+}
+
+/// `[shutdown]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShutdownConfig {
+    /// How long new connections are still accepted; may be zero.
+    pub delay: Duration,
+    /// How long requests in flight may take to finish; may be zero.
+    pub timeout: Duration,
+}
+
+/// `[pages]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagesConfig {
+    /// Name of the app; the host of `public_url` where none is given.
+    pub title: String,
+    /// Where people find help: `https:`, `http:` or `mailto:`.
+    pub support_url: Option<Url>,
+}
+
+impl Config {
+    /// The redirect URI: what Logto must have registered, to the letter.
+    pub fn redirect_uri(&self) -> String {
+        self.public_url.url_of(&self.endpoints.callback)
+    }
+
+    /// The post sign-out redirect URI that Logto must have registered.
+    pub fn post_sign_out_redirect_uri(&self) -> String {
+        self.public_url.url_of(&self.endpoints.after_sign_out)
+    }
+}

@@ -1,0 +1,223 @@
+//! `[logto]` and `[sign_in]`.
+
+use super::super::error::{Origin, Problem, shown};
+use super::super::model::{LogtoConfig, SignInConfig, UserinfoMode};
+use super::super::node::Value;
+use super::super::reader::{Reader, text_of};
+use super::super::value::address::{is_loopback, is_private, parse_origin};
+use super::super::value::sign_in::{
+    DirectSignIn, FirstScreen, Prompt, SignInParameter, parse_identifier, parse_language_tag,
+};
+use super::certificates;
+use url::Url;
+
+pub(super) fn logto(reader: &mut Reader<'_>) -> Option<LogtoConfig> {
+    let endpoint = reader.text("logto.endpoint", endpoint);
+    let internal_endpoint = reader.optional_text("logto.internal_endpoint", internal_endpoint);
+    let app_id = reader.text("logto.app_id", parse_identifier);
+    let app_secrets = reader.secrets("logto.app_secret", 2);
+    let scopes = reader.list("logto.scopes", scope);
+    let userinfo = reader.choice(
+        "logto.userinfo",
+        &[
+            ("when-needed", UserinfoMode::WhenNeeded),
+            ("always", UserinfoMode::Always),
+            ("never", UserinfoMode::Never),
+        ],
+    );
+    let ca = certificates(reader, "logto.ca_file");
+    let endpoint = endpoint?;
+    let mut all_scopes = vec!["openid".to_owned()];
+    for scope in scopes? {
+        if !all_scopes.contains(&scope) {
+            all_scopes.push(scope);
+        }
+    }
+    Some(LogtoConfig {
+        issuer: format!("{}/oidc", endpoint.origin().ascii_serialization()),
+        endpoint,
+        internal_endpoint: internal_endpoint?,
+        app_id: app_id?,
+        app_secrets: app_secrets?.into_iter().map(|(secret, _)| secret).collect(),
+        scopes: all_scopes,
+        userinfo: userinfo?,
+        ca: ca?,
+    })
+}
+
+fn endpoint(text: &str) -> Result<Url, Problem> {
+    let url = logto_origin(text)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(Problem::new(
+            "http is allowed on a loopback host only: codes and tokens would travel in clear",
+        )
+        .help("use https here, and logto.internal_endpoint for an address inside a private network"));
+    }
+    Ok(url)
+}
+
+fn internal_endpoint(text: &str) -> Result<Url, Problem> {
+    let url = logto_origin(text)?;
+    if url.scheme() == "http" && !is_private(&url) {
+        return Err(Problem::new("http is allowed to a private name or address only")
+            .help("the client secret and the signing keys come this way: use https"));
+    }
+    Ok(url)
+}
+
+fn logto_origin(text: &str) -> Result<Url, Problem> {
+    parse_origin(text).map_err(|problem| {
+        if text.trim_end_matches('/').ends_with("/oidc") {
+            problem.help("leave out `/oidc`")
+        } else {
+            problem
+        }
+    })
+}
+
+/// RFC 6749 §3.3: printable ASCII but space, `"` and `\`.
+fn scope(text: &str) -> Result<String, Problem> {
+    let fits = |byte: u8| (0x21..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\';
+    if text.contains(' ') {
+        return Err(
+            Problem::new("expected one scope, found a blank").help("write a list: [\"profile\", \"email\"]")
+        );
+    }
+    if !text.is_empty() && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(Problem::new("not a scope"))
+    }
+}
+
+pub(super) fn sign_in(reader: &mut Reader<'_>) -> Option<SignInConfig> {
+    let direct = reader.optional_text("sign_in.direct", DirectSignIn::parse);
+    let first_screen = reader.optional_text("sign_in.first_screen", FirstScreen::parse);
+    let prompt = reader.optional_text("sign_in.prompt", Prompt::parse);
+    let ui_locales = reader.list("sign_in.ui_locales", parse_language_tag);
+    let organization_id = reader.optional_text("sign_in.organization_id", parse_identifier);
+    let extra_params = extra_params(reader);
+    let allowed = reader.list("sign_in.allow_params", SignInParameter::parse);
+    let mut allow_params = Vec::new();
+    for parameter in allowed? {
+        if !allow_params.contains(&parameter) {
+            allow_params.push(parameter);
+        }
+    }
+    Some(SignInConfig {
+        direct: direct?,
+        first_screen: first_screen?,
+        prompt: prompt?,
+        ui_locales: ui_locales?,
+        organization_id: organization_id?,
+        extra_params: extra_params?,
+        allow_params,
+    })
+}
+
+fn extra_params(reader: &mut Reader<'_>) -> Option<Vec<(String, String)>> {
+    const KEY: &str = "sign_in.extra_params";
+    let node = reader.node(KEY)?;
+    let Value::Table(entries) = node.value else {
+        let problem = format!(
+            "expected a table of names and strings, found {}",
+            node.value.describe()
+        );
+        reader.fail_at(node.origin, KEY, Problem::new(problem));
+        return None;
+    };
+    let total = entries.len();
+    let mut parameters = Vec::with_capacity(total);
+    for entry in entries {
+        let path = format!("{KEY}.{}", shown(&entry.name));
+        let Some(()) = reader.keep(entry.origin.clone(), &path, extra_name(&entry.name)) else {
+            continue;
+        };
+        let value = text_of(&entry.node).and_then(|text| extra_value(&entry.name, text));
+        let Some(value) = reader.keep(entry.node.origin, &path, value) else {
+            continue;
+        };
+        parameters.push((entry.name, value));
+    }
+    (parameters.len() == total).then_some(parameters)
+}
+
+/// Refuses what the proxy itself sends, and what would change the protocol under it.
+fn extra_name(name: &str) -> Result<(), Problem> {
+    const OWN: [&str; 20] = [
+        "client_id",
+        "client_secret",
+        "redirect_uri",
+        "response_type",
+        "response_mode",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "request",
+        "request_uri",
+        "claims",
+        "registration",
+        "id_token_hint",
+        "iss",
+        "resource",
+        "grant_type",
+        "dpop_jkt",
+    ];
+    let own_key = match name {
+        "direct_sign_in" => Some("direct"),
+        "first_screen" | "prompt" | "ui_locales" | "organization_id" => Some(name),
+        _ => None,
+    };
+    if let Some(key) = own_key {
+        return Err(Problem::new("this has a key of its own").help(format!("use sign_in.{key}")));
+    }
+    if OWN.contains(&name) {
+        return Err(Problem::new("the proxy alone decides this parameter"));
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if name.is_empty() || !name.bytes().all(fits) {
+        return Err(Problem::new(
+            "expected a parameter name: letters, digits, `_`, `-` and `.`",
+        ));
+    }
+    Ok(())
+}
+
+/// One wrong value makes Logto drop all extra parameters without a word, so those it checks are checked here.
+fn extra_value(name: &str, text: &str) -> Result<String, Problem> {
+    const LONGEST: usize = 2048;
+    if text.is_empty() || text.len() > LONGEST {
+        return Err(Problem::new(format!("expected 1 to {LONGEST} bytes of text")));
+    }
+    let right = match name {
+        "identifier" => text
+            .split(' ')
+            .all(|word| matches!(word, "username" | "email" | "phone")),
+        "max_age" => text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => true,
+    };
+    match name {
+        _ if right => Ok(text.to_owned()),
+        "max_age" => Err(Problem::new("expected a count of seconds")),
+        _ => Err(Problem::new(
+            "expected `username`, `email` and `phone`, separated by blanks",
+        )),
+    }
+}
+
+/// Logto drops `offline_access` without consent, silently.
+pub(super) fn warn_about_scopes(reader: &mut Reader<'_>, logto: &LogtoConfig, sign_in: &SignInConfig) {
+    let offline = logto.scopes.iter().any(|scope| scope == "offline_access");
+    if offline && !sign_in.prompt.is_some_and(Prompt::asks_consent) {
+        let place = match reader.origin("logto.scopes") {
+            Origin::File { line, .. } => format!(" (line {line})"),
+            _ => String::new(),
+        };
+        reader.warnings.push(format!(
+            "logto.scopes{place} asks for offline_access, which Logto grants only with sign_in.prompt = \"consent\""
+        ));
+    }
+}

@@ -1,0 +1,251 @@
+//! Secrets out of the configuration: `"value"`, `{ env = "NAME" }` or `{ file = "PATH" }`.
+//!
+//! Promises: no error says anything of a secret but that it is missing, empty or weak; a weak session key
+//! never gets through. Stops: sessions forged with a key that was guessed, copied from an example or left
+//! as a placeholder.
+
+use super::error::{Origin, Problem};
+use super::node::{Entry, Node, Value};
+use super::reader::{Reader, text_of};
+use crate::secret::SecretText;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD_INDIFFERENT, URL_SAFE_NO_PAD_INDIFFERENT};
+use base64::prelude::BASE64_STANDARD;
+use zeroize::Zeroizing;
+
+/// The least a session key must hold, in bytes: AES-256's own.
+const KEY_BYTES: usize = 32;
+/// Fewer different bytes than this are a pattern, not chance: 32 random bytes have about 30.
+const DISTINCT_BYTES: usize = 8;
+/// What stands in examples and templates, in lower case, without separators.
+const PLACEHOLDERS: [&str; 8] = [
+    "changeme",
+    "changethis",
+    "replaceme",
+    "replacethis",
+    "placeholder",
+    "yoursecret",
+    "yoursessionkey",
+    "insecure",
+];
+
+impl Reader<'_> {
+    /// One to `most` secrets, all different, each with the place it was set at.
+    pub(super) fn secrets(&mut self, path: &'static str, most: usize) -> Option<Vec<(SecretText, Origin)>> {
+        let node = self.node(path)?;
+        let origin = node.origin.clone();
+        let items = match node.value {
+            Value::List(items) => items,
+            _ => vec![node],
+        };
+        if items.is_empty() || items.len() > most {
+            self.fail_at(
+                origin,
+                path,
+                Problem::new(format!("expected 1 to {most} secrets, found {}", items.len())),
+            );
+            return None;
+        }
+        let total = items.len();
+        let mut secrets: Vec<(SecretText, Origin)> = Vec::with_capacity(total);
+        for item in items {
+            let Some(secret) = self.secret(path, &item) else {
+                continue;
+            };
+            if secrets.iter().any(|(other, _)| *other == secret) {
+                self.fail_at(item.origin, path, Problem::new("the same secret is given twice"));
+            } else {
+                secrets.push((secret, item.origin));
+            }
+        }
+        (secrets.len() == total).then_some(secrets)
+    }
+
+    /// One secret: its text, less one line break at the end.
+    pub(super) fn secret(&mut self, path: &str, node: &Node) -> Option<SecretText> {
+        let result = match &node.value {
+            Value::Text(text) => Ok(SecretText::new(text.to_string())),
+            Value::Table(entries) => self.secret_elsewhere(entries),
+            other => Err(Problem::new(format!(
+                "expected {FORMS}, found {}",
+                other.describe()
+            ))),
+        };
+        let checked = result.and_then(|secret| {
+            let text = without_line_break(secret.expose());
+            if text.is_empty() {
+                Err(Problem::new("the secret is empty"))
+            } else if text.trim() != text || text.chars().any(char::is_control) {
+                Err(Problem::new(
+                    "the secret has blanks around it or line breaks in it",
+                ))
+            } else {
+                Ok(SecretText::new(text.to_owned()))
+            }
+        });
+        self.keep(node.origin.clone(), path, checked)
+    }
+
+    fn secret_elsewhere(&mut self, entries: &[Entry]) -> Result<SecretText, Problem> {
+        let [entry] = entries else {
+            return Err(Problem::new(format!("expected {FORMS}")));
+        };
+        let named = text_of(&entry.node)?;
+        match entry.name.as_str() {
+            "env" => {
+                let shown = if looks_like_variable(named) {
+                    format!("`{named}`")
+                } else {
+                    "of this name".to_owned()
+                };
+                let value = self.source.environment.get(named);
+                let value = value
+                    .ok_or_else(|| Problem::new(format!("the environment variable {shown} is not set")))?;
+                let text = value.to_str();
+                let text = text
+                    .ok_or_else(|| Problem::new(format!("the environment variable {shown} is not UTF-8")))?;
+                Ok(SecretText::new(text.to_owned()))
+            }
+            "file" => {
+                let bytes = Zeroizing::new(self.file(&entry.node.origin, named)?);
+                let text =
+                    std::str::from_utf8(&bytes).map_err(|_| Problem::new("the file is not UTF-8 text"))?;
+                Ok(SecretText::new(text.to_owned()))
+            }
+            _ => Err(Problem::new(format!("expected {FORMS}"))),
+        }
+    }
+}
+
+const FORMS: &str = "\"value\", { env = \"NAME\" } or { file = \"PATH\" }";
+
+/// A name that can be repeated in a message: someone may have put the secret itself there.
+fn looks_like_variable(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn without_line_break(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// Why a session key is refused, if it is.
+pub(super) fn check_session_key(key: &SecretText) -> Result<(), Problem> {
+    let text = key.expose();
+    let help = "`logto-proxy keygen` prints a good one";
+    let weak = |why: &str| Err(Problem::new(format!("weak session key: {why}")).help(help));
+    let words: String = text
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect::<String>()
+        .to_lowercase();
+    let words = Zeroizing::new(words);
+    if PLACEHOLDERS.iter().any(|placeholder| words.contains(placeholder)) {
+        return weak("it is a placeholder");
+    }
+    let bytes = key_bytes(text);
+    if bytes.len() < KEY_BYTES {
+        return weak("expected at least 32 bytes as base64, hex or text");
+    }
+    // Both readings: hex of `00` and text of `ab` repeated are patterns as well.
+    if distinct(&bytes) < DISTINCT_BYTES || distinct(text.as_bytes()) < DISTINCT_BYTES {
+        return weak("its bytes repeat");
+    }
+    Ok(())
+}
+
+/// The bytes a key stands for: hex or base64 when that gives 32 bytes or more, else the text itself.
+fn key_bytes(text: &str) -> Zeroizing<Vec<u8>> {
+    if text.len() >= 2 * KEY_BYTES
+        && text.len().is_multiple_of(2)
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+                .unwrap_or(0)
+        };
+        let pairs = text.as_bytes().chunks_exact(2);
+        return Zeroizing::new(
+            pairs
+                .map(|pair| pair.iter().fold(0, |byte, half| byte << 4 | digit(*half)))
+                .collect(),
+        );
+    }
+    for engine in [STANDARD_NO_PAD_INDIFFERENT, URL_SAFE_NO_PAD_INDIFFERENT] {
+        if let Ok(bytes) = engine.decode(text) {
+            let bytes = Zeroizing::new(bytes);
+            if bytes.len() >= KEY_BYTES {
+                return bytes;
+            }
+        }
+    }
+    Zeroizing::new(text.as_bytes().to_vec())
+}
+
+fn distinct(bytes: &[u8]) -> usize {
+    let mut sorted = Zeroizing::new(bytes.to_vec());
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.len()
+}
+
+/// Makes a session key: 32 bytes from the system's random source, in base64.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn generate_session_key() -> Result<SecretText, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(bytes.as_mut_slice())?;
+    Ok(SecretText::new(BASE64_STANDARD.encode(bytes.as_slice())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<(), Problem> {
+        check_session_key(&SecretText::new(text.to_owned()))
+    }
+
+    #[test]
+    fn strong_keys_pass_in_every_form() {
+        for strong in [
+            "V1d2k9JYc0pX5w3Qe7t8uR6bN4mL1aS+zXoPgH/fIqE=",
+            "V1d2k9JYc0pX5w3Qe7t8uR6bN4mL1aS-zXoPgH_fIqE",
+            "3f9a1c5e7b2d4f60819aa3b5c7d9e1f20314253647586970a1b2c3d4e5f60718",
+            "correct horse battery staple, and a few words more",
+        ] {
+            assert_eq!(check(strong), Ok(()), "{strong}");
+        }
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        for weak in [
+            "short",
+            "thirty-one bytes are not enough",
+            "changeme-changeme-changeme-changeme",
+            "please CHANGE_ME before going live, thank you",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "abcabcabcabcabcabcabcabcabcabcabcabcabcabc",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0123456701234567012345670123456701234567012345670123456701234567",
+        ] {
+            assert!(check(weak).is_err(), "{weak}");
+        }
+    }
+
+    #[test]
+    fn generated_keys_are_strong_and_differ() {
+        let (one, other) = (generate_session_key().unwrap(), generate_session_key().unwrap());
+        assert_eq!(check_session_key(&one), Ok(()));
+        assert_eq!(one.expose().len(), 44);
+        assert!(one != other);
+    }
+}

@@ -1,0 +1,136 @@
+//! What `check` says about a configuration. Nothing secret is in it.
+
+use super::model::{Access, Config, HeaderSource, Unauthenticated};
+use super::value::duration::display;
+
+/// A configuration in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Name and value of what matters most.
+    pub settings: Vec<(&'static str, String)>,
+    /// What must be registered at the application in Logto: the field's name there, and the URI.
+    pub register: Vec<(&'static str, String)>,
+    /// The route table, the catch-all last.
+    pub routes: Vec<RouteRow>,
+    /// Configured header and where its value comes from; default headers are not among them.
+    pub headers: Vec<(String, String)>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// One line of the route table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRow {
+    /// The path as configured.
+    pub path: String,
+    /// Who may pass.
+    pub access: &'static str,
+    /// What someone without a session gets.
+    pub unauthenticated: &'static str,
+}
+
+impl Config {
+    /// This configuration in words, for `check`.
+    pub fn summary(&self) -> Summary {
+        let list = |items: Vec<String>| {
+            if items.is_empty() {
+                "none".to_owned()
+            } else {
+                items.join(", ")
+            }
+        };
+        let mut trusted: Vec<String> = self.trusted_proxies.iter().map(ToString::to_string).collect();
+        trusted.extend(self.trust_unix_peers.then(|| "unix".to_owned()));
+        let admin = self
+            .admin
+            .as_ref()
+            .map_or_else(|| "off".to_owned(), ToString::to_string);
+        let settings = vec![
+            ("public url", self.public_url.to_string()),
+            (
+                "listen",
+                list(self.listen.iter().map(ToString::to_string).collect()),
+            ),
+            ("upstream", self.upstream.to_string()),
+            ("admin", admin),
+            ("trusted proxies", list(trusted)),
+            ("workers", self.workers.to_string()),
+            ("issuer", self.logto.issuer.clone()),
+            ("application", self.logto.app_id.clone()),
+            ("scopes", self.logto.scopes.join(" ")),
+            ("session cookie", self.session.cookie_name.clone()),
+            ("session keys", self.session.keys.len().to_string()),
+            ("idle timeout", display(self.session.idle_timeout)),
+            ("lifetime", display(self.session.lifetime)),
+        ];
+        let mut headers: Vec<(String, String)> = self
+            .headers
+            .iter()
+            .map(|header| {
+                let source = match &header.source {
+                    HeaderSource::Claim { path, .. } => path.clone(),
+                    HeaderSource::Constant(_) => "a constant".to_owned(),
+                };
+                (header.name.to_string(), source)
+            })
+            .collect();
+        headers.extend(
+            self.removed_headers
+                .iter()
+                .map(|name| (name.to_string(), "not sent".to_owned())),
+        );
+        Summary {
+            settings,
+            register: vec![
+                ("Redirect URIs", self.redirect_uri()),
+                ("Post sign-out redirect URIs", self.post_sign_out_redirect_uri()),
+            ],
+            routes: self.route_rows(),
+            headers,
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    fn route_rows(&self) -> Vec<RouteRow> {
+        let mut rows: Vec<RouteRow> = self
+            .routes
+            .iter()
+            .map(|route| RouteRow {
+                path: route.path.to_string(),
+                access: route.access.as_str(),
+                unauthenticated: route.unauthenticated.as_str(),
+            })
+            .collect();
+        if !rows.iter().any(|row| row.path == "/*") {
+            rows.push(RouteRow {
+                path: "/*".to_owned(),
+                access: Access::Authenticated.as_str(),
+                unauthenticated: Unauthenticated::Auto.as_str(),
+            });
+        }
+        rows.sort_by_key(|row| row.path == "/*");
+        rows
+    }
+}
+
+impl Access {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Optional => "optional",
+            Self::Authenticated => "authenticated",
+        }
+    }
+}
+
+impl Unauthenticated {
+    /// The word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Redirect => "redirect",
+            Self::Refuse => "401",
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! From a request to the handler of its path, past the checks that every request meets and the faults that a
+//! test may have set.
+
+use ::http::header::LOCATION;
+use ::http::{HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::reply::{self, Reply};
+use super::call::{Call, Refused};
+use super::control::count;
+use super::error::{Failure, OidcError, Outcome};
+use super::extra_parameters::is_sign_in_page;
+use super::fault::{EndpointFault, Misbehaviour};
+use super::state::Shared;
+use super::{authorize, discovery, end_session, hugging_face, revocation, sign_in, token, userinfo};
+
+/// Answers one request; an error resets the connection.
+pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, Failure> {
+    let call = match Call::read(request).await {
+        Ok(call) => call,
+        Err(Refused::Host) => {
+            return Ok(reply::text(
+                StatusCode::MISDIRECTED_REQUEST,
+                "This server answers to loopback names only.\n",
+            ));
+        }
+        Err(Refused::Body) => {
+            return Ok(reply::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The form is too long.\n",
+            ));
+        }
+    };
+    let fault = fault_of(&shared, &call.path);
+    if fault.delay > Duration::ZERO {
+        tokio::time::sleep(fault.delay).await;
+    }
+    let outcome = match fault.misbehaviour {
+        None => handle(&shared, &call),
+        Some(misbehaviour) => misbehave(&shared, &call, &misbehaviour),
+    };
+    let mut reply = match outcome {
+        Ok(reply) => reply,
+        Err(Failure::Reset) => return Err(Failure::Reset),
+        Err(Failure::Internal) => server_error(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    reply
+        .headers_mut()
+        .insert("keep-alive", HeaderValue::from_static("timeout=5"));
+    Ok(reply)
+}
+
+fn handle(shared: &Shared, call: &Call) -> Outcome {
+    let get = call.method == Method::GET;
+    let post = call.method == Method::POST;
+    if !is_for_clients(&call.path) && call.is_cross_site_post() {
+        return Ok(reply::text(
+            StatusCode::FORBIDDEN,
+            "Another site may not send this form.\n",
+        ));
+    }
+    match call.path.as_str() {
+        "/" if get => Ok(sign_in::home(shared)),
+        "/oidc/.well-known/openid-configuration" | "/oidc/.well-known/oauth-authorization-server" if get => {
+            count(&shared.counters.discovery);
+            discovery::metadata(shared, call)
+        }
+        "/oidc/jwks" if get => {
+            count(&shared.counters.jwks);
+            discovery::jwks(shared, call)
+        }
+        "/oidc/auth" if get || post => authorize::authorize(shared, call),
+        "/oidc/token" if post => token::exchange(shared, call),
+        "/oidc/token/revocation" if post => revocation::revoke(shared, call),
+        "/oidc/token/introspection" if post => revocation::introspect(shared, call),
+        "/oidc/me" if get || post => userinfo::userinfo(shared, call),
+        "/oidc/session/end" if get || post => end_session::end_session(shared, call),
+        end_session::CONFIRM_PATH if post => end_session::confirm(shared, call),
+        "/sign-in" if post => sign_in::submit(shared, call),
+        "/register" | "/identifier-register" if get => sign_in::show_register(shared, call),
+        "/register" if post => sign_in::submit_register(shared, call),
+        "/unknown-session" if get => Ok(sign_in::unknown_session()),
+        hugging_face::AUTHORIZE_PATH if get => hugging_face::consent(shared, call),
+        hugging_face::AUTHORIZE_PATH if post => hugging_face::decide(shared, call),
+        hugging_face::CALLBACK_PATH if get => hugging_face::callback(shared, call),
+        path if get && is_sign_in_page(path) => sign_in::show(shared, call),
+        path => match (path.strip_prefix("/oidc/auth/"), path.strip_prefix("/direct/")) {
+            (Some(interaction), _) if get => authorize::resume(shared, call, interaction),
+            (_, Some(target)) if get => hugging_face::direct(shared, call, target),
+            _ => Ok(unrecognized(call)),
+        },
+    }
+}
+
+/// Endpoints that other origins may post to: browsers on behalf of clients, and clients themselves.
+fn is_for_clients(path: &str) -> bool {
+    path.starts_with("/oidc/") && path != end_session::CONFIRM_PATH
+}
+
+fn unrecognized(call: &Call) -> Reply {
+    let error = OidcError {
+        status: StatusCode::NOT_FOUND,
+        ..OidcError::new(
+            "invalid_request",
+            format!(
+                "unrecognized route or not allowed method ({} on {})",
+                call.method, call.path
+            ),
+        )
+    };
+    error.reply(call.wants_own_error_members())
+}
+
+fn server_error(status: StatusCode) -> Reply {
+    OidcError {
+        status,
+        ..OidcError::new("server_error", "oops! something went wrong")
+    }
+    .reply(true)
+}
+
+fn fault_of(shared: &Shared, path: &str) -> EndpointFault {
+    let faults = shared.faults();
+    match path {
+        "/oidc/.well-known/openid-configuration" => faults.discovery,
+        "/oidc/jwks" => faults.jwks,
+        "/oidc/token" => faults.token,
+        "/oidc/me" => faults.userinfo,
+        "/oidc/token/revocation" => faults.revocation,
+        _ => EndpointFault::default(),
+    }
+}
+
+/// Instead of answering. The call counts nevertheless.
+fn misbehave(shared: &Shared, call: &Call, misbehaviour: &Misbehaviour) -> Outcome {
+    if *misbehaviour == Misbehaviour::ResetAfterProcessing {
+        handle(shared, call)?;
+        return Err(Failure::Reset);
+    }
+    count_only(shared, &call.path);
+    match misbehaviour {
+        Misbehaviour::Status(status) => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Ok(server_error(status))
+        }
+        Misbehaviour::Garbage => Ok(reply::bytes(
+            StatusCode::OK,
+            "application/json; charset=utf-8",
+            "{\"issuer\": <html>",
+        )),
+        Misbehaviour::Oversized(length) => {
+            let body = format!("{{\"padding\":\"{}\"}}", "x".repeat(*length));
+            Ok(reply::bytes(
+                StatusCode::OK,
+                "application/json; charset=utf-8",
+                body,
+            ))
+        }
+        Misbehaviour::Redirect(location) => {
+            let mut reply = reply::bytes(StatusCode::TEMPORARY_REDIRECT, "text/plain; charset=utf-8", "");
+            reply.headers_mut().insert(
+                LOCATION,
+                HeaderValue::from_str(location).map_err(|_| Failure::Internal)?,
+            );
+            Ok(reply)
+        }
+        Misbehaviour::Reset | Misbehaviour::ResetAfterProcessing => Err(Failure::Reset),
+    }
+}
+
+fn count_only(shared: &Shared, path: &str) {
+    let counters = &shared.counters;
+    match path {
+        "/oidc/jwks" => count(&counters.jwks),
+        "/oidc/token" => count(&counters.token),
+        "/oidc/me" => count(&counters.userinfo),
+        "/oidc/token/revocation" => count(&counters.revocation),
+        _ => count(&counters.discovery),
+    }
+}

@@ -1,0 +1,256 @@
+//! All that the provider remembers, behind one lock, in memory.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::control::Counters;
+use super::error::Failure;
+use super::expiring::Expiring;
+use super::fault::Faults;
+use super::keys::KeyStore;
+use super::persona::Persona;
+use super::settings::{Client, ProviderSettings};
+use crate::clock::{Clock, UnixSeconds};
+
+/// How long a pending sign-in, sign-out or Hugging Face visit lives.
+pub(super) const INTERACTION_TTL: Duration = Duration::from_secs(3_600);
+/// How long a grant lives at most.
+const GRANT_TTL: Duration = Duration::from_secs(180 * 86_400);
+
+/// What every handler sees.
+pub(super) struct Shared {
+    pub(super) base_url: String,
+    pub(super) issuer: String,
+    pub(super) legacy_id_token_shape: bool,
+    pub(super) session_ttl: Duration,
+    pub(super) id_token_ttl: Duration,
+    pub(super) access_token_ttl: Duration,
+    pub(super) clock: Clock,
+    pub(super) keys: RwLock<KeyStore>,
+    pub(super) faults: Mutex<Faults>,
+    pub(super) counters: Counters,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    pub(super) fn new(settings: ProviderSettings, base_url: String) -> Result<Self, Failure> {
+        Ok(Self {
+            issuer: format!("{base_url}/oidc"),
+            base_url,
+            legacy_id_token_shape: settings.legacy_id_token_shape,
+            session_ttl: settings.session_ttl,
+            id_token_ttl: settings.id_token_ttl,
+            access_token_ttl: settings.access_token_ttl,
+            clock: settings.clock,
+            keys: RwLock::new(KeyStore::new()?),
+            faults: Mutex::default(),
+            counters: Counters::default(),
+            state: Mutex::new(State {
+                clients: settings.clients,
+                personas: settings.personas,
+                ..State::default()
+            }),
+        })
+    }
+
+    /// The state, for as long as the guard is held; never across a wait.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of the faults in force.
+    pub(super) fn faults(&self) -> Faults {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The present moment.
+    pub(super) fn now(&self) -> UnixSeconds {
+        self.clock.now()
+    }
+}
+
+/// Clients, people, and everything issued to them.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) clients: Vec<Client>,
+    pub(super) personas: Vec<Persona>,
+    /// By the cookie's value.
+    pub(super) sessions: Expiring<Session>,
+    /// By [`interaction_key`]: one pending sign-in a client and browser, as Logto's interaction cookie has it.
+    pub(super) interactions: Expiring<Interaction>,
+    pub(super) grants: Expiring<Grant>,
+    pub(super) codes: Expiring<Code>,
+    pub(super) access_tokens: Expiring<AccessToken>,
+    pub(super) refresh_tokens: Expiring<RefreshToken>,
+    /// By the confirmation page's secret.
+    pub(super) sign_outs: Expiring<SignOut>,
+    /// Visits to the Hugging Face screen by `state`: browser and client.
+    pub(super) hugging_face_visits: Expiring<(String, String)>,
+    /// Codes of the Hugging Face screen: persona's key.
+    pub(super) hugging_face_codes: Expiring<String>,
+    pub(super) grants_revoked: u64,
+    pub(super) last_authorization: Vec<(String, String)>,
+}
+
+/// A browser signed in at the provider.
+pub(super) struct Session {
+    /// Stays while the cookie's value changes.
+    pub(super) id: String,
+    pub(super) persona: String,
+    pub(super) authenticated_at: UnixSeconds,
+    /// One grant a client, shared by all its sign-ins in this session.
+    pub(super) grants: HashMap<String, String>,
+}
+
+/// An authorization request that passed every check.
+#[derive(Debug, Clone)]
+pub(super) struct AuthorizationRequest {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: String,
+    pub(super) response_mode: ResponseMode,
+    pub(super) state: Option<String>,
+    pub(super) nonce: Option<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) code_challenge: String,
+    pub(super) max_age: Option<u64>,
+}
+
+/// How parameters travel back to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseMode {
+    Query,
+    Fragment,
+    FormPost,
+}
+
+/// A sign-in that waits for its user.
+pub(super) struct Interaction {
+    pub(super) id: String,
+    pub(super) request: AuthorizationRequest,
+    /// Who has signed in; the next visit to `/oidc/auth/<id>` finishes it.
+    pub(super) chosen: Option<String>,
+}
+
+/// What a user let a client do.
+pub(super) struct Grant {
+    pub(super) persona: String,
+}
+
+/// An authorization code.
+pub(super) struct Code {
+    pub(super) request: AuthorizationRequest,
+    pub(super) issued: Issued,
+    pub(super) consumed: bool,
+}
+
+/// What codes and tokens carry along.
+#[derive(Debug, Clone)]
+pub(super) struct Issued {
+    pub(super) client_id: String,
+    pub(super) persona: String,
+    pub(super) grant: String,
+    pub(super) scopes: Vec<String>,
+    /// The provider's session it dies with; none with `offline_access`.
+    pub(super) session: Option<String>,
+    pub(super) nonce: Option<String>,
+    /// Only when `max_age` was asked.
+    pub(super) auth_time: Option<u64>,
+}
+
+/// An opaque access token.
+pub(super) struct AccessToken {
+    pub(super) issued: Issued,
+    pub(super) issued_at: UnixSeconds,
+}
+
+/// A refresh token.
+pub(super) struct RefreshToken {
+    pub(super) issued: Issued,
+    pub(super) issued_at: UnixSeconds,
+    /// When the first token of its chain was issued.
+    pub(super) chain_started: UnixSeconds,
+    /// When a successor was issued.
+    pub(super) rotated_at: Option<UnixSeconds>,
+}
+
+/// A sign-out that waits for its confirmation.
+pub(super) struct SignOut {
+    pub(super) session_cookie: String,
+    pub(super) post_logout_redirect_uri: Option<String>,
+}
+
+/// The key of a browser's pending sign-in at a client.
+pub(super) fn interaction_key(browser: &str, client_id: &str) -> String {
+    format!("{browser} {client_id}")
+}
+
+/// 256 random bits, base64url: 43 characters, the shape of Logto's opaque tokens.
+pub(super) fn random_token() -> Result<String, Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+impl State {
+    pub(super) fn client(&self, app_id: &str) -> Option<&Client> {
+        self.clients.iter().find(|client| client.app_id == app_id)
+    }
+
+    pub(super) fn persona(&self, key: &str) -> Option<&Persona> {
+        self.personas.iter().find(|persona| persona.key == key)
+    }
+
+    pub(super) fn persona_mut(&mut self, key: &str) -> Option<&mut Persona> {
+        self.personas.iter_mut().find(|persona| persona.key == key)
+    }
+
+    /// The grant of this session for this client, made if there is none or it was revoked.
+    pub(super) fn grant(
+        &mut self,
+        cookie: &str,
+        client_id: &str,
+        now: UnixSeconds,
+    ) -> Result<String, Failure> {
+        let session = self.sessions.get_mut(cookie, now).ok_or(Failure::Internal)?;
+        if let Some(grant) = session.grants.get(client_id)
+            && self.grants.get(grant, now).is_some()
+        {
+            return Ok(grant.clone());
+        }
+        let id = random_token()?;
+        session.grants.insert(client_id.to_owned(), id.clone());
+        let grant = Grant {
+            persona: session.persona.clone(),
+        };
+        self.grants.insert(id.clone(), grant, now.plus(GRANT_TTL), now);
+        Ok(id)
+    }
+
+    /// Ends a grant, and with it every code and token issued under it.
+    pub(super) fn revoke_grant(&mut self, grant: &str, now: UnixSeconds) {
+        if self.grants.remove(grant, now).is_some() {
+            self.grants_revoked = self.grants_revoked.saturating_add(1);
+        }
+    }
+
+    /// Ends everything of a person: sessions and grants.
+    pub(super) fn revoke_all_of(&mut self, persona: &str) {
+        self.sessions.retain(|session| session.persona != persona);
+        let revoked = self.grants.retain(|grant| grant.persona != persona);
+        self.grants_revoked = self
+            .grants_revoked
+            .saturating_add(u64::try_from(revoked).unwrap_or(u64::MAX));
+    }
+
+    /// Whether what was issued still stands: its grant lives, and its session where it is bound to one.
+    pub(super) fn stands(&self, issued: &Issued, now: UnixSeconds) -> bool {
+        self.grants.get(&issued.grant, now).is_some()
+            && issued
+                .session
+                .as_ref()
+                .is_none_or(|id| self.sessions.values(now).any(|session| session.id == *id))
+    }
+}

@@ -1,0 +1,155 @@
+//! The proxy's own URLs: sign-in, callback, sign-out, user.
+//!
+//! Each handler takes a clean request and gives a whole answer, `Set-Cookie` included. None of them ever
+//! reaches the upstream. Whatever must not stop when an impatient browser leaves (the token call, the
+//! revocation) runs as a tracked task on the control runtime.
+
+mod callback;
+mod once;
+mod paths;
+mod query;
+mod rate;
+mod return_path;
+mod rounds;
+mod sign_in;
+mod sign_in_state;
+mod sign_out;
+mod user;
+
+pub use paths::{Endpoint, EndpointPaths};
+pub use rate::SignInLimiter;
+pub use return_path::ReturnPath;
+pub use sign_in::SignInDefaults;
+
+use crate::clock::Clock;
+use crate::http::body::Body;
+use crate::http::forwarded::PublicOrigin;
+use crate::http::navigation;
+use crate::identity::{ClaimPath, HeaderRules};
+use crate::logto::Logto;
+use crate::pages::{self, PageSettings, Problem, answer};
+use crate::request::CleanRequest;
+use crate::session::{BindingCookie, KeyRing, SessionCookies};
+use crate::tasks::Tasks;
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use once::Callbacks;
+use std::sync::Arc;
+
+/// All that the endpoints need, compiled from one configuration.
+#[derive(Debug)]
+pub struct Endpoints {
+    /// Where they are.
+    pub paths: EndpointPaths,
+    /// Where browsers reach the proxy.
+    pub public_origin: PublicOrigin,
+    /// Path, on the public origin, that Logto sends the browser back to after a sign-out.
+    pub after_sign_out: String,
+    /// The client of Logto.
+    pub logto: Logto,
+    /// Sealing and opening of everything that leaves the server.
+    pub keyring: Arc<KeyRing>,
+    /// The session cookies.
+    pub cookies: Arc<SessionCookies>,
+    /// The cookie that binds sign-ins to a browser.
+    pub binding_cookie: BindingCookie,
+    /// What the upstream is told, for the values that a new session carries.
+    pub header_rules: Arc<HeaderRules>,
+    /// The claims that a session keeps.
+    pub kept_claims: Vec<ClaimPath>,
+    /// Parameters of every sign-in, and which ones a URL may set.
+    pub sign_in: SignInDefaults,
+    /// Title and support address of the pages.
+    pub pages: PageSettings,
+    /// How many sign-ins an address may begin.
+    pub limiter: SignInLimiter,
+    /// Callbacks under way or done.
+    pub callbacks: Arc<Callbacks>,
+    /// The time.
+    pub clock: Clock,
+    /// Runs work that outlives its request.
+    pub tasks: Tasks,
+}
+
+impl Endpoints {
+    /// The endpoint that a request is for, if any.
+    pub fn find(&self, request: &CleanRequest) -> Option<Endpoint> {
+        self.paths.find(request.canonical_path())
+    }
+
+    /// Serves a request for one of the endpoints.
+    pub async fn serve(&self, endpoint: Endpoint, request: CleanRequest) -> Response<Body> {
+        let allowed: &'static str = match endpoint {
+            Endpoint::Callback | Endpoint::SignOut => "GET, POST",
+            Endpoint::SignIn | Endpoint::SignUp => "GET",
+            Endpoint::User => "GET, HEAD",
+        };
+        if !allowed.split(", ").any(|method| request.method().as_str() == method) {
+            let mut response = answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+            response
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allowed));
+            return response;
+        }
+        match endpoint {
+            Endpoint::SignIn => sign_in::serve(self, &request, false),
+            Endpoint::SignUp => sign_in::serve(self, &request, true),
+            Endpoint::Callback if *request.method() == Method::POST => callback::serve_form_post(self, request).await,
+            Endpoint::Callback => callback::serve(self, &request).await,
+            Endpoint::SignOut => sign_out::serve(self, request).await,
+            Endpoint::User => user::serve(self, &request),
+        }
+    }
+
+    /// Begins a sign-in for a request that may not pass without one; the browser comes back to its target.
+    pub fn begin_sign_in(&self, request: &CleanRequest) -> Response<Body> {
+        let target = request.target().path_and_query().as_str();
+        let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
+        sign_in::begin(self, request, &return_path, &sign_in::Choices::default())
+    }
+
+    /// The sign-in URL that brings the browser back to a path.
+    pub fn sign_in_url(&self, return_path: &ReturnPath) -> String {
+        format!("{}{}", self.public_origin.as_str(), self.sign_in_path(return_path))
+    }
+
+    fn sign_in_path(&self, return_path: &ReturnPath) -> String {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("redirect", return_path.as_str())
+            .finish();
+        format!("{}?{query}", self.paths.sign_in)
+    }
+
+    /// Continues an after-sign-out request to the path that its sealed `state` names.
+    pub fn after_sign_out(&self, request: &CleanRequest) -> Option<Response<Body>> {
+        sign_out::continue_after(self, request)
+    }
+
+    /// A problem page; with a return path it offers to try again.
+    fn problem(&self, request: &CleanRequest, problem: Problem, return_path: Option<&ReturnPath>) -> Response<Body> {
+        let again = return_path.map(|path| self.sign_in_path(path));
+        let page = pages::problem(
+            &self.pages,
+            navigation::language(request.headers()),
+            problem,
+            again.as_deref(),
+            request.request_id().to_str().unwrap_or_default(),
+        );
+        let mut response = answer::page(problem.status(), page);
+        let retry_after = match problem {
+            Problem::Unavailable => Some(HeaderValue::from_static("5")),
+            Problem::TooMany => Some(HeaderValue::from_static("60")),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+/// Adds `Set-Cookie` lines to an answer.
+fn set_cookies(headers: &mut HeaderMap, lines: impl IntoIterator<Item = HeaderValue>) {
+    for line in lines {
+        headers.append(header::SET_COOKIE, line);
+    }
+}

@@ -1,0 +1,173 @@
+//! Starting a sign-in: the redirect to Logto's authorization endpoint.
+//!
+//! Every sign-in has S256 PKCE, a nonce and a sealed, browser-bound `state`; no setting turns one off. Extra
+//! parameters are checked here because Logto silently drops all of them when one is wrong.
+
+use super::query::Parameters;
+use super::return_path::ReturnPath;
+use super::rounds::Rounds;
+use super::sign_in_state::SignInState;
+use super::{Endpoints, set_cookies};
+use crate::http::body::Body;
+use crate::http::navigation;
+use crate::logto::{AuthorizationRequest, pkce};
+use crate::pages::{self, Problem, answer};
+use crate::request::CleanRequest;
+use crate::session::{Binding, Presented};
+use ::http::{HeaderMap, Response, StatusCode};
+
+/// Values of `first_screen` that Logto knows (Logto: authentication parameters).
+pub const FIRST_SCREENS: &[&str] = &[
+    "sign_in",
+    "register",
+    "reset_password",
+    "identifier:sign_in",
+    "identifier:register",
+    "single_sign_on",
+];
+
+/// Values of `prompt` that Logto accepts from a sign-in URL.
+pub const PROMPTS: &[&str] = &["login", "consent", "login consent", "consent login"];
+
+/// Parameters that every authorization request carries, and which ones a sign-in URL may set.
+#[derive(Debug, Clone, Default)]
+pub struct SignInDefaults {
+    /// `prompt`, unless the sign-in URL sets it.
+    pub prompt: Option<String>,
+    /// Fixed extra parameters, `direct_sign_in`, `first_screen` and `ui_locales` among them.
+    pub parameters: Vec<(String, String)>,
+    /// Names that the query of the sign-in URL may set: `sign_in.allow_params`.
+    pub allowed: Vec<String>,
+}
+
+/// Parameters chosen for one sign-in; they go before the fixed ones.
+#[derive(Debug, Default)]
+pub struct Choices {
+    prompt: Option<String>,
+    parameters: Vec<(String, String)>,
+}
+
+impl SignInDefaults {
+    /// The choices that a sign-in URL makes; `None` when it carries one that is unknown, forbidden or wrong.
+    fn choices(&self, query: &Parameters) -> Option<Choices> {
+        let mut choices = Choices::default();
+        for (name, value) in query.iter() {
+            match name {
+                "redirect" | "problem" => {}
+                _ if self.allowed.iter().any(|allowed| allowed == name) && is_valid(name, value) => {
+                    if name == "prompt" {
+                        choices.prompt = Some(value.to_owned());
+                    } else {
+                        choices.parameters.push((name.to_owned(), value.to_owned()));
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(choices)
+    }
+}
+
+/// Whether Logto would accept the value, so that it does not drop every other parameter with it.
+fn is_valid(name: &str, value: &str) -> bool {
+    let plain = value.len() <= 512 && !value.chars().any(char::is_control);
+    plain
+        && match name {
+            "first_screen" => FIRST_SCREENS.contains(&value),
+            "prompt" => PROMPTS.contains(&value),
+            "direct_sign_in" => ["social:", "sso:"]
+                .iter()
+                .any(|method| value.strip_prefix(method).is_some_and(|target| !target.is_empty())),
+            "ui_locales" => value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')),
+            _ => true,
+        }
+}
+
+/// `GET sign-in` and `GET sign-up`.
+pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bool) -> Response<Body> {
+    let Ok(query) = Parameters::parse(request.target().query().unwrap_or_default().as_bytes()) else {
+        return endpoints.problem(request, Problem::BadRequest, None);
+    };
+    let return_path = query.value("redirect").map_or_else(ReturnPath::root, |text| {
+        ReturnPath::parse_or_root(text, &endpoints.public_origin, &endpoints.paths)
+    });
+    if let Some(problem) = query.value("problem").and_then(Problem::from_code) {
+        return endpoints.problem(request, problem, Some(&return_path));
+    }
+    let Some(mut choices) = endpoints.sign_in.choices(&query) else {
+        return endpoints.problem(request, Problem::BadRequest, Some(&return_path));
+    };
+    if registers {
+        choices.parameters.insert(0, ("first_screen".to_owned(), "register".to_owned()));
+    }
+    if is_prefetch(request.headers()) {
+        return answer::text(StatusCode::FORBIDDEN, "a sign-in is not prefetched\n");
+    }
+    begin(endpoints, request, &return_path, &choices)
+}
+
+/// Redirects the browser to Logto, or shows why it cannot be.
+pub(super) fn begin(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    return_path: &ReturnPath,
+    choices: &Choices,
+) -> Response<Body> {
+    let now = endpoints.clock.now();
+    let headers = request.headers();
+    let settings = endpoints.cookies.settings();
+    let has_session = matches!(endpoints.cookies.open(headers, now), Presented::Session(..));
+    if !has_session && Rounds::read(headers, settings, now).is_loop() {
+        let page = pages::loop_stopped(
+            &endpoints.pages,
+            navigation::language(headers),
+            &endpoints.sign_in_path(return_path),
+            request.request_id().to_str().unwrap_or_default(),
+        );
+        return answer::page(Problem::Loop.status(), page);
+    }
+    if !endpoints.limiter.admits(request.client().address, now) {
+        return endpoints.problem(request, Problem::TooMany, None);
+    }
+    let Some(metadata) = endpoints.logto.metadata() else {
+        return endpoints.problem(request, Problem::Unavailable, Some(return_path));
+    };
+    let known_browser = endpoints.binding_cookie.read(headers);
+    let Ok(browser) = known_browser.map_or_else(Binding::make, Ok) else {
+        return endpoints.problem(request, Problem::Unavailable, Some(return_path));
+    };
+    let (code_verifier, code_challenge) = pkce::make();
+    let nonce = pkce::nonce();
+    let browser_hash = *browser.hash().as_bytes();
+    let state = SignInState::new(&code_verifier, nonce.clone(), return_path.as_str().to_owned(), browser_hash, now);
+    let Some(state) = state.seal(&endpoints.keyring) else {
+        return endpoints.problem(request, Problem::Unavailable, Some(return_path));
+    };
+    // The first of a name counts.
+    let mut extra = choices.parameters.clone();
+    extra.extend(endpoints.sign_in.parameters.iter().cloned());
+    let url = endpoints.logto.authorization_url(
+        &metadata,
+        &AuthorizationRequest {
+            state: &state,
+            nonce: &nonce,
+            code_challenge: &code_challenge,
+            prompt: choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref()),
+            max_age: None,
+            extra: &extra,
+        },
+    );
+    let mut response = answer::redirect(StatusCode::FOUND, url.as_str());
+    set_cookies(response.headers_mut(), endpoints.binding_cookie.set(&browser));
+    response
+}
+
+/// Speculative loads begin no sign-in: they would cost a round trip and show the user nothing.
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose"]
+        .iter()
+        .filter_map(|name| headers.get(*name))
+        .any(|value| value.as_bytes().starts_with(b"prefetch"))
+}

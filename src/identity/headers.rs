@@ -1,0 +1,280 @@
+//! The rules that make request headers of claims, compiled once from the configuration.
+//!
+//! Promises: a rule whose claim is absent leaves its header absent, never empty and never the client's; every name a
+//! rule may set is owned on every request. Stops identity spoofing (a client's `X-User-Sub`, in any spelling). Refuses to
+//! know sessions: the values it makes are kept by whoever wants to.
+
+use super::claims::{ClaimPath, Claims};
+pub use super::encoding::Encoding;
+use super::owned::{OwnedNames, fold, folded_equals};
+pub use super::projected::ProjectedHeaders;
+use http::HeaderValue;
+use http::header::{HeaderMap, HeaderName};
+use sha2::{Digest as _, Sha256};
+
+/// Most rules there can be.
+pub const MOST_RULES: usize = 64;
+
+/// Longest separator of list items, in bytes.
+const LONGEST_JOIN: usize = 8;
+
+/// Names that carry the message itself or its way here; a rule for one would break every request.
+const RESERVED: [&[u8]; 20] = [
+    b"connection",
+    b"content-length",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+    b"x-request-id",
+];
+
+/// Where a header's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A claim of the signed-in user.
+    Claim {
+        /// Which one.
+        path: ClaimPath,
+        /// How text beyond printable ASCII is written.
+        encoding: Encoding,
+        /// What stands between the items of a list: 1 to 8 printable ASCII characters, no letter, digit or `%`.
+        join: String,
+    },
+    /// The same value for every signed-in user.
+    Constant(HeaderValue),
+}
+
+/// One header towards the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderRule {
+    /// Its name.
+    pub name: HeaderName,
+    /// Where its value comes from.
+    pub source: Source,
+}
+
+/// Why a set of rules cannot be. All are the operator's to mend.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderRulesError {
+    /// More than [`MOST_RULES`].
+    #[error("at most {MOST_RULES} headers can be configured")]
+    TooMany,
+    /// Two rules for one name, or for names that upstreams may not tell apart.
+    #[error("the headers `{0}` and `{1}` are the same to an upstream")]
+    SameName(HeaderName, HeaderName),
+    /// A header of the message itself.
+    #[error("the header `{0}` cannot carry an identity: the proxy or HTTP itself uses it")]
+    Reserved(HeaderName),
+    /// A separator that would make lists unreadable.
+    #[error(
+        "the separator of the list in `{0}` must be 1 to 8 printable ASCII characters, none a letter, a digit or `%`"
+    )]
+    BadJoin(HeaderName),
+}
+
+/// The rules, ready for use.
+#[derive(Debug, Clone)]
+pub struct HeaderRules {
+    rules: Vec<HeaderRule>,
+    owned: OwnedNames,
+    fingerprint: u64,
+}
+
+impl HeaderRule {
+    /// A rule that writes a claim percent-encoded, lists with a comma.
+    pub fn claim(name: HeaderName, path: ClaimPath) -> Self {
+        let source = Source::Claim {
+            path,
+            encoding: Encoding::Percent,
+            join: ",".to_owned(),
+        };
+        Self { name, source }
+    }
+}
+
+impl HeaderRules {
+    /// Compiles rules.
+    ///
+    /// # Errors
+    /// See [`HeaderRulesError`].
+    pub fn new(rules: Vec<HeaderRule>) -> Result<Self, HeaderRulesError> {
+        if rules.len() > MOST_RULES {
+            return Err(HeaderRulesError::TooMany);
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            let folded = fold(rule.name.as_str().as_bytes());
+            if RESERVED.contains(&folded.as_slice()) {
+                return Err(HeaderRulesError::Reserved(rule.name.clone()));
+            }
+            let twin = rules
+                .iter()
+                .take(index)
+                .find(|earlier| folded_equals(earlier.name.as_str().as_bytes(), &folded));
+            if let Some(twin) = twin {
+                return Err(HeaderRulesError::SameName(twin.name.clone(), rule.name.clone()));
+            }
+            if let Source::Claim { join, .. } = &rule.source
+                && !is_separator(join)
+            {
+                return Err(HeaderRulesError::BadJoin(rule.name.clone()));
+            }
+        }
+        let owned = OwnedNames::new(rules.iter().map(|rule| &rule.name));
+        let fingerprint = fingerprint(&rules);
+        Ok(Self {
+            rules,
+            owned,
+            fingerprint,
+        })
+    }
+
+    /// The default headers: [`standard`](Self::standard) and [`hugging_face`](Self::hugging_face).
+    pub fn defaults() -> Vec<HeaderRule> {
+        let mut rules = Self::standard();
+        rules.extend(Self::hugging_face());
+        rules
+    }
+
+    /// The headers any Logto user can fill.
+    pub fn standard() -> Vec<HeaderRule> {
+        default_rules(&[
+            ("x-user-sub", "sub"),
+            ("x-user-name", "name"),
+            ("x-user-email", "email"),
+            ("x-user-username", "username"),
+            ("x-user-picture", "picture"),
+            ("x-user-roles", "roles"),
+            ("x-user-orgs", "organizations"),
+            ("x-user-org-roles", "organization_roles"),
+        ])
+    }
+
+    /// The headers of users who come from Hugging Face. Their claim, `identities`, normally costs a userinfo call at
+    /// sign-in: Logto's ID tokens leave it out unless the tenant says otherwise.
+    pub fn hugging_face() -> Vec<HeaderRule> {
+        default_rules(&[
+            ("x-user-hf-id", "identities.huggingface.userId"),
+            (
+                "x-user-hf-username",
+                "identities.huggingface.details.rawData.preferred_username",
+            ),
+        ])
+    }
+
+    /// Tells one set of claim rules from another: values made under one fingerprint fit no other.
+    pub const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The rules, in their order.
+    pub fn rules(&self) -> &[HeaderRule] {
+        &self.rules
+    }
+
+    /// The claims the rules read.
+    pub fn needed_claims(&self) -> Vec<ClaimPath> {
+        let paths = self.rules.iter().filter_map(|rule| match &rule.source {
+            Source::Claim { path, .. } => Some(path.clone()),
+            Source::Constant(_) => None,
+        });
+        paths.collect()
+    }
+
+    /// Makes the header values of one user. A claim that is absent or empty, or holds a control character, gives none.
+    pub fn project(&self, claims: &Claims) -> ProjectedHeaders {
+        let values = self
+            .rules
+            .iter()
+            .zip(0_u8..)
+            .filter_map(|(rule, position)| match &rule.source {
+                Source::Claim { path, encoding, join } => {
+                    Some((position, encoding.write(claims.at(path)?, join)?))
+                }
+                Source::Constant(_) => None,
+            });
+        ProjectedHeaders::collect(values)
+    }
+
+    /// Is this a name a client may not send, in whatever spelling?
+    pub fn is_owned(&self, name: &[u8]) -> bool {
+        self.owned.contains(name)
+    }
+
+    /// Removes every header that only the proxy may send, and its look-alikes. For every request, before anything else.
+    pub fn strip(&self, headers: &mut HeaderMap) {
+        self.owned.strip(headers);
+    }
+
+    /// The headers whose value is the same for every signed-in user.
+    pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.rules.iter().filter_map(|rule| match &rule.source {
+            Source::Constant(value) => Some((&rule.name, value)),
+            Source::Claim { .. } => None,
+        })
+    }
+
+    /// The name of the claim rule at a position.
+    pub(super) fn claim_header(&self, position: u8) -> Option<&HeaderName> {
+        self.rules
+            .get(usize::from(position))
+            .and_then(|rule| match rule.source {
+                Source::Claim { .. } => Some(&rule.name),
+                Source::Constant(_) => None,
+            })
+    }
+}
+
+fn default_rules(pairs: &[(&'static str, &str)]) -> Vec<HeaderRule> {
+    let rules = pairs.iter().filter_map(|(name, path)| {
+        let name = HeaderName::from_static(name);
+        let path = path.parse().ok()?;
+        Some(HeaderRule::claim(name, path))
+    });
+    rules.collect()
+}
+
+/// Letters, digits and `%` would run into the `%XX` of an item.
+fn is_separator(join: &str) -> bool {
+    let usable = |byte: u8| matches!(byte, b' '..=b'~') && !byte.is_ascii_alphanumeric() && byte != b'%';
+    (1..=LONGEST_JOIN).contains(&join.len()) && join.bytes().all(usable)
+}
+
+fn fingerprint(rules: &[HeaderRule]) -> u64 {
+    fn feed(hash: &mut Sha256, part: &[u8]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut hash = Sha256::new();
+    feed(&mut hash, b"headers/1");
+    for rule in rules {
+        feed(&mut hash, rule.name.as_str().as_bytes());
+        match &rule.source {
+            Source::Claim { path, encoding, join } => {
+                feed(&mut hash, path.to_string().as_bytes());
+                feed(&mut hash, encoding.as_str().as_bytes());
+                feed(&mut hash, join.as_bytes());
+            }
+            // Constants are not in the projected values; only their position counts.
+            Source::Constant(_) => feed(&mut hash, b""),
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    digest.first_chunk::<8>().copied().map_or(0, u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,14 @@
+//! Who the user is, as the upstream gets told: claims, and the request headers made of them.
+//!
+//! Promises that a header the proxy speaks through can carry nothing a client sent, and nothing that a claim
+//! smuggled in. Refuses to know cookies, tokens and routes.
+
+pub mod claims;
+pub mod encoding;
+pub mod headers;
+pub mod owned;
+pub mod projected;
+
+pub use claims::{ClaimPath, Claims};
+pub use headers::HeaderRules;
+pub use projected::ProjectedHeaders;

@@ -1,0 +1,229 @@
+//! Which request headers belong to the proxy, so that what a client sent under those names is dropped.
+//!
+//! Promises that no spelling which an upstream could take for an owned name survives: CGI, WSGI, Rack and PHP turn every
+//! sign of a name into `_`, so `X_User_Sub` and `X.User.Sub` read there as `X-User-Sub`. Names are compared folded:
+//! lower case, every byte that is not a letter or digit as `-`. Refuses to know claims and routes: owned names go on
+//! every request, whether or not anybody is signed in.
+
+use http::header::{HeaderMap, HeaderName};
+
+/// Families in which any name may tell an upstream who the user is: our own, and those of the proxies whose upstreams
+/// run unchanged behind this one. An upstream trusts them whether or not the preset is switched on.
+const FAMILIES: [&[u8]; 8] = [
+    b"x-user-",
+    b"x-logto-",
+    b"logto-",
+    b"x-auth-request-",
+    b"remote-",
+    b"x-goog-authenticated-user-",
+    b"x-goog-iap-",
+    b"cf-access-",
+];
+
+/// Single names of the same kind.
+const NAMES: [&[u8]; 7] = [
+    b"x-user",
+    b"x-client-id",
+    b"x-forwarded-user",
+    b"x-forwarded-email",
+    b"x-forwarded-groups",
+    b"x-forwarded-preferred-username",
+    b"x-forwarded-access-token",
+];
+
+/// The owned names: those built in and those the configuration adds.
+#[derive(Debug, Clone)]
+pub(super) struct OwnedNames {
+    configured: Vec<Vec<u8>>,
+    /// By folded first byte: can an owned name begin so at all?
+    first_bytes: [bool; 256],
+}
+
+impl OwnedNames {
+    pub(super) fn new<'a>(configured: impl Iterator<Item = &'a HeaderName>) -> Self {
+        let configured: Vec<Vec<u8>> = configured.map(|name| fold(name.as_str().as_bytes())).collect();
+        let mut first_bytes = [false; 256];
+        let names = configured.iter().map(Vec::as_slice);
+        for name in names.chain(FAMILIES).chain(NAMES) {
+            if let Some(flag) = name
+                .first()
+                .and_then(|first| first_bytes.get_mut(usize::from(*first)))
+            {
+                *flag = true;
+            }
+        }
+        Self {
+            configured,
+            first_bytes,
+        }
+    }
+
+    pub(super) fn contains(&self, name: &[u8]) -> bool {
+        let Some(first) = name.first() else { return false };
+        if !self
+            .first_bytes
+            .get(usize::from(fold_byte(*first)))
+            .copied()
+            .unwrap_or(true)
+        {
+            return false;
+        }
+        FAMILIES.iter().any(|family| starts_with_folded(name, family))
+            || NAMES.iter().any(|owned| folded_equals(name, owned))
+            || self.configured.iter().any(|owned| folded_equals(name, owned))
+    }
+
+    /// Removes every line of every owned name. Allocates only when there is one.
+    pub(super) fn strip(&self, headers: &mut HeaderMap) {
+        let found: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.contains(name.as_str().as_bytes()))
+            .cloned()
+            .collect();
+        for name in found {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Is `name`, folded, equal to the already folded name?
+pub(super) fn folded_equals(name: &[u8], folded: &[u8]) -> bool {
+    name.len() == folded.len() && starts_with_folded(name, folded)
+}
+
+/// A name as upstreams may read it.
+pub(super) fn fold(name: &[u8]) -> Vec<u8> {
+    name.iter().copied().map(fold_byte).collect()
+}
+
+fn starts_with_folded(name: &[u8], folded: &[u8]) -> bool {
+    name.len() >= folded.len()
+        && name
+            .iter()
+            .zip(folded)
+            .all(|(byte, folded)| fold_byte(*byte) == *folded)
+}
+
+const fn fold_byte(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() {
+        byte.to_ascii_lowercase()
+    } else {
+        b'-'
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn owned() -> OwnedNames {
+        OwnedNames::new(
+            [
+                HeaderName::from_static("x-tenant"),
+                HeaderName::from_static("authorization"),
+            ]
+            .iter(),
+        )
+    }
+
+    #[test]
+    fn owned_names_in_every_spelling() {
+        for name in [
+            "X-User-Sub",
+            "x_user_sub",
+            "x.user.sub",
+            "X~User!Anything-Else",
+            "x-user-",
+            "X-User",
+            "x_tenant",
+            "Authorization",
+            "X-Forwarded-User",
+            "x_forwarded_email",
+            "X-Forwarded-Groups",
+            "X-Forwarded-Preferred-Username",
+            "X-Forwarded-Access-Token",
+            "X-Auth-Request-User",
+            "X_Auth_Request_Groups",
+            "Remote-User",
+            "remote_groups",
+            "X-Goog-Authenticated-User-Email",
+            "X-Goog-IAP-JWT-Assertion",
+            "Cf-Access-Jwt-Assertion",
+            "Cf-Access-Authenticated-User-Email",
+            "Logto-ID-Token",
+            "Logto-Host",
+            "X-Logto-Assertion",
+            "X-Client-Id",
+        ] {
+            assert!(owned().contains(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_left_alone() {
+        for name in [
+            "",
+            "user-agent",
+            "x-users",
+            "x-userland",
+            "x-forwarded-for",
+            "x-request-id",
+            "x-tenant-id",
+            "cookie",
+            "accept",
+            "referer",
+            "range",
+            "cf-ray",
+            "content-length",
+        ] {
+            assert!(!owned().contains(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_line_goes_and_the_rest_stays_in_order() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("accept", "a"),
+            ("x-user-sub", "1"),
+            ("x_user_sub", "2"),
+            ("x-user-sub", "3"),
+            ("accept", "b"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        owned().strip(&mut headers);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("accept", "a"), ("accept", "b")]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_twin_of_an_owned_name_survives(
+            name in prop::sample::select(vec!["x-user-sub", "x-tenant", "remote-user", "cf-access-token", "authorization"]),
+            signs in prop::collection::vec(prop::sample::select(b"-_.!#$%&'*+^`|~".to_vec()), 8),
+            upper in any::<[bool; 16]>(),
+        ) {
+            let mut signs = signs.into_iter();
+            let twin: Vec<u8> = name
+                .bytes()
+                .zip(upper.into_iter().cycle())
+                .map(|(byte, upper)| match byte {
+                    b'-' => signs.next().unwrap(),
+                    letter if upper => letter.to_ascii_uppercase(),
+                    letter => letter,
+                })
+                .collect();
+            prop_assert!(owned().contains(&twin));
+            let mut headers = HeaderMap::new();
+            headers.append(HeaderName::from_bytes(&twin).unwrap(), HeaderValue::from_static("admin"));
+            owned().strip(&mut headers);
+            prop_assert!(headers.is_empty());
+        }
+    }
+}

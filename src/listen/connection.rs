@@ -1,0 +1,47 @@
+//! One client connection: HTTP/1.1 until it ends.
+
+use super::activity::{Activity, Watched};
+use super::worker::Worker;
+use crate::http::body::Body;
+use crate::http::forwarded::Peer;
+use crate::request::RawRequest;
+use ::http::Response;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// Serves a connection until it closes or the worker drains. A drained connection finishes the request it is
+/// serving and says `Connection: close`.
+pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, activity: Arc<Activity>) {
+    let settings = worker.settings();
+    let service = service_fn(|message| {
+        let serving = activity.serve();
+        let worker = &worker;
+        async move {
+            let response = worker.answer(RawRequest { message, peer }).await;
+            Ok::<Response<Body>, Infallible>(response.map(|body| body.with_guard(serving)))
+        }
+    });
+    // The deadline for a header is the watchdog's, so hyper's own is off: it would also cut idle connections.
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .half_close(false)
+        .max_headers(settings.maximum_headers)
+        .max_buf_size(settings.buffer_bytes)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = match worker.draining().run_until_cancelled(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client connection ended early");
+    }
+}

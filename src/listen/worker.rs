@@ -1,0 +1,201 @@
+//! Workers: one thread, one runtime and one upstream pool each.
+
+use super::accept::Accepted;
+use super::activity::{Deadlines, Watchdog, Watched};
+use super::connection;
+use crate::http::body::Body;
+use crate::http::forwarded::Peer;
+use crate::live::Live;
+use crate::request::RawRequest;
+use crate::streams::Streams;
+use crate::tasks::Tasks;
+use crate::upstream::{self, Pool};
+use ::http::Response;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How workers treat connections.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerSettings {
+    /// Field lines of a header beyond which hyper refuses it.
+    pub maximum_headers: usize,
+    /// Bytes of a connection's read buffer at most; also bounds a header.
+    pub buffer_bytes: usize,
+    /// Time for a header to arrive whole.
+    pub header_timeout: Duration,
+    /// Time that a connection may idle between requests.
+    pub idle_timeout: Duration,
+}
+
+/// A connection on its way to a worker.
+type Dealt = (Accepted, Peer, OwnedSemaphorePermit);
+
+/// Deals connections out to the workers in turn.
+#[derive(Debug, Clone)]
+pub struct Dealer {
+    queues: Arc<Vec<mpsc::UnboundedSender<Dealt>>>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Dealer {
+    /// Gives a connection to the next worker. The number waiting is bounded by the places for connections.
+    pub(super) fn deal(&self, connection: Accepted, peer: Peer, place: OwnedSemaphorePermit) {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = turn.checked_rem(self.queues.len()).unwrap_or(0);
+        if let Some(queue) = self.queues.get(index) {
+            // A worker that is gone drops the connection, which closes it.
+            let _ = queue.send((connection, peer, place));
+        }
+    }
+}
+
+/// All workers.
+#[derive(Debug)]
+pub struct Workers {
+    dealer: Dealer,
+    draining: CancellationToken,
+    stopping: CancellationToken,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts them.
+    pub fn start(
+        count: NonZeroUsize,
+        settings: WorkerSettings,
+        live: &Arc<Live>,
+        upstream: &Arc<upstream::Settings>,
+    ) -> io::Result<Self> {
+        let draining = CancellationToken::new();
+        let stopping = CancellationToken::new();
+        let mut queues = Vec::new();
+        let mut threads = Vec::new();
+        for index in 0..count.get() {
+            let (queue, connections) = mpsc::unbounded_channel();
+            queues.push(queue);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let tasks = Tasks::new();
+            let worker = Arc::new(Worker {
+                settings,
+                live: Arc::clone(live),
+                pool: Pool::new(Arc::clone(upstream), tasks.clone()),
+                connections: Tasks::new(),
+                streams: Streams::new(),
+                watchdog: Watchdog::new(Deadlines {
+                    header: settings.header_timeout,
+                    idle: settings.idle_timeout,
+                }),
+                draining: draining.clone(),
+            });
+            let stopping = stopping.clone();
+            let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                runtime.block_on(stopping.run_until_cancelled(worker.run(connections)));
+            })?;
+            threads.push(thread);
+        }
+        let dealer = Dealer {
+            queues: Arc::new(queues),
+            next: Arc::default(),
+        };
+        Ok(Self {
+            dealer,
+            draining,
+            stopping,
+            threads,
+        })
+    }
+
+    /// Where the acceptor brings connections.
+    pub fn dealer(&self) -> Dealer {
+        self.dealer.clone()
+    }
+
+    /// Lets requests in flight finish, ends tunnels when they have, and gives up after `timeout`. Says whether
+    /// everything finished in time.
+    pub async fn drain(self, timeout: Duration) -> bool {
+        self.draining.cancel();
+        let Self { dealer, stopping, threads, .. } = self;
+        drop(dealer);
+        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
+        let mut joined = std::pin::pin!(joined);
+        if let Ok(finished) = tokio::time::timeout(timeout, joined.as_mut()).await {
+            return finished.unwrap_or(false);
+        }
+        stopping.cancel();
+        let _ = joined.await;
+        false
+    }
+}
+
+/// One worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    settings: WorkerSettings,
+    live: Arc<Live>,
+    pool: Pool,
+    connections: Tasks,
+    streams: Streams,
+    watchdog: Watchdog,
+    draining: CancellationToken,
+}
+
+impl Worker {
+    pub(super) const fn settings(&self) -> &WorkerSettings {
+        &self.settings
+    }
+
+    pub(super) const fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Serves one request under the configuration of this moment.
+    pub(super) async fn answer(&self, raw: RawRequest) -> Response<Body> {
+        let gate = self.live.gate();
+        gate.pass(raw, &self.pool, &self.streams).await
+    }
+
+    async fn run(self: Arc<Self>, mut connections: mpsc::UnboundedReceiver<Dealt>) {
+        let ticking = self.start_watchdog();
+        while let Some(Some(dealt)) = self.draining.run_until_cancelled(connections.recv()).await {
+            self.take(dealt);
+        }
+        // What was accepted before the drain is served too.
+        while let Ok(dealt) = connections.try_recv() {
+            self.take(dealt);
+        }
+        self.connections.drained().await;
+        self.streams.end().await;
+        ticking.abort();
+    }
+
+    fn start_watchdog(self: &Arc<Self>) -> AbortHandle {
+        let worker = Arc::clone(self);
+        Tasks::new().spawn(async move { worker.watchdog.run().await }).abort_handle()
+    }
+
+    fn take(self: &Arc<Self>, (connection, peer, place): Dealt) {
+        let stream = match connection.register() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "a connection was gone before it was served");
+                return;
+            }
+        };
+        let activity = self.watchdog.activity();
+        let watched = Watched::new(stream, Arc::clone(&activity));
+        let worker = Arc::clone(self);
+        let serving = Arc::clone(&activity);
+        let task = self.connections.spawn(async move {
+            connection::serve(worker, watched, peer, serving).await;
+            drop(place);
+        });
+        self.watchdog.watch(&activity, task.abort_handle());
+    }
+}

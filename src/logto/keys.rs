@@ -1,0 +1,150 @@
+//! Logto's key set, kept up to date.
+//!
+//! An unknown `kid` is how a rotation shows itself, and also what a forger sends: it causes at most one fetch at a time and one
+//! per [`UNKNOWN_KEY_INTERVAL`]. A failed fetch never takes keys away that are known.
+
+use super::error::{Call, LogtoError};
+use super::http::HttpClient;
+use super::key::SigningKey;
+use crate::clock;
+use arc_swap::ArcSwapOption;
+use http::StatusCode;
+use openidconnect::JsonWebKeySet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use url::Url;
+
+/// Least time between two fetches that unknown keys cause.
+pub(super) const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Least time between two first fetches that waiting requests cause.
+const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The key set as openidconnect's verifier takes it.
+pub(super) type KeySet = JsonWebKeySet<SigningKey>;
+
+/// Logto's key set, fetched when first needed and again when a key is unknown.
+#[derive(Debug)]
+pub(super) struct Keys {
+    current: ArcSwapOption<KeySet>,
+    /// Held while a fetch is under way, so that there is one at a time.
+    flight: tokio::sync::Mutex<()>,
+    last_search: Mutex<Option<Instant>>,
+    last_failure: Mutex<Option<(LogtoError, Instant)>>,
+    interval: Duration,
+}
+
+impl Keys {
+    /// No keys yet; unknown keys cause at most one fetch per `interval`.
+    pub(super) fn new(interval: Duration) -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            flight: tokio::sync::Mutex::new(()),
+            last_search: Mutex::new(None),
+            last_failure: Mutex::new(None),
+            interval,
+        }
+    }
+
+    /// The keys known now.
+    pub(super) fn current(&self) -> Option<Arc<KeySet>> {
+        self.current.load_full()
+    }
+
+    /// The keys known now, or a first fetch that all who wait share.
+    pub(super) async fn current_or_fetch(
+        &self,
+        http: &HttpClient,
+        url: &Url,
+    ) -> Result<Arc<KeySet>, LogtoError> {
+        if let Some(keys) = self.current() {
+            return Ok(keys);
+        }
+        let _flight = self.flight.lock().await;
+        if let Some(keys) = self.current() {
+            return Ok(keys);
+        }
+        if let Some((error, moment)) = self.remembered().as_ref()
+            && clock::monotonic().saturating_duration_since(*moment) < ATTEMPT_INTERVAL
+        {
+            return Err(error.clone());
+        }
+        self.fetch(http, url).await
+    }
+
+    /// Fetches the keys anew: at the start and once in a while, so that a key which was withdrawn goes.
+    pub(super) async fn renew(&self, http: &HttpClient, url: &Url) -> Result<Arc<KeySet>, LogtoError> {
+        let _flight = self.flight.lock().await;
+        self.fetch(http, url).await
+    }
+
+    /// Looks for a key that `seen` lacks. Answers `None` when there is nothing newer and it is too early to ask again.
+    pub(super) async fn search(
+        &self,
+        http: &HttpClient,
+        url: &Url,
+        seen: &Arc<KeySet>,
+    ) -> Result<Option<Arc<KeySet>>, LogtoError> {
+        let _flight = self.flight.lock().await;
+        if let Some(newer) = self.current().filter(|keys| !Arc::ptr_eq(keys, seen)) {
+            return Ok(Some(newer));
+        }
+        if !self.may_search() {
+            return Ok(None);
+        }
+        self.fetch(http, url).await.map(Some)
+    }
+
+    /// Why the last fetch failed, if it did.
+    pub(super) fn last_failure(&self) -> Option<LogtoError> {
+        self.remembered().as_ref().map(|(error, _)| error.clone())
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Option<(LogtoError, Instant)>> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_search(&self) -> bool {
+        let now = clock::monotonic();
+        let mut last = self.last_search.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.saturating_duration_since(last) < self.interval) {
+            return false;
+        }
+        // Counted when it begins, so that a failing or abandoned fetch is no way around the interval.
+        *last = Some(now);
+        true
+    }
+
+    async fn fetch(&self, http: &HttpClient, url: &Url) -> Result<Arc<KeySet>, LogtoError> {
+        match attempt(http, url).await {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                self.current.store(Some(Arc::clone(&keys)));
+                *self.remembered() = None;
+                Ok(keys)
+            }
+            Err(error) => {
+                *self.remembered() = Some((error.clone(), clock::monotonic()));
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn attempt(http: &HttpClient, url: &Url) -> Result<KeySet, LogtoError> {
+    let answer = http.get(Call::Keys, url, None, super::METADATA_TIMEOUT).await?;
+    if answer.status != StatusCode::OK {
+        return Err(LogtoError::bad_answer(
+            Call::Keys,
+            "the key set's address does not answer 200",
+        ));
+    }
+    let keys: KeySet = serde_json::from_slice(&answer.body)
+        .map_err(|_| LogtoError::bad_answer(Call::Keys, "not a JSON Web Key Set"))?;
+    if keys.keys().is_empty() {
+        // An empty set would lock everybody out until the next fetch; the old one serves better.
+        return Err(LogtoError::bad_answer(Call::Keys, "no usable key in the key set"));
+    }
+    Ok(keys)
+}

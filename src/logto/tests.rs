@@ -1,0 +1,54 @@
+//! The whole module against a small server that answers as Logto does, or as Logto never would.
+
+mod discovery;
+mod exchange;
+mod fake;
+mod key;
+mod outage;
+mod urls;
+mod verification;
+
+use super::{Logto, RedeemRequest, Settings, Userinfo, pkce};
+use crate::clock::{Clock, ClockHand};
+use crate::secret::SecretText;
+use crate::tasks::Tasks;
+use fake::FakeLogto;
+use url::Url;
+
+const APP_ID: &str = "app id/1";
+const NONCE: &str = "the-nonce";
+
+fn settings(fake: &FakeLogto) -> Settings {
+    Settings {
+        endpoint: fake.endpoint(),
+        internal_endpoint: None,
+        app_id: APP_ID.into(),
+        app_secrets: vec![SecretText::new("s3cret+/".into())],
+        extra_roots: Vec::new(),
+        redirect_uri: "https://app.example.com/.logto/callback".into(),
+        scopes: vec!["profile".into(), "openid".into(), "email".into()],
+        userinfo: Userinfo::Never,
+    }
+}
+
+fn logto_with(settings: Settings) -> (Logto, ClockHand) {
+    let (clock, hand) = Clock::movable();
+    (Logto::new(settings, clock, Tasks::new()).unwrap(), hand)
+}
+
+fn logto(fake: &FakeLogto) -> Logto {
+    logto_with(settings(fake)).0
+}
+
+fn request() -> RedeemRequest {
+    RedeemRequest {
+        code: SecretText::new("the-code".into()),
+        code_verifier: pkce::make().0,
+        nonce: NONCE.into(),
+        max_age: None,
+    }
+}
+
+fn address(text: &str) -> Url {
+    Url::parse(text).unwrap()
+}

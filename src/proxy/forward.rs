@@ -1,0 +1,82 @@
+//! To the upstream and back.
+
+use super::pipeline::Gate;
+use super::respond;
+use crate::http::body::Body;
+use crate::http::hop_by_hop::remove_hop_by_hop;
+use crate::streams::Streams;
+use crate::policy::Permit;
+use crate::request::CleanRequest;
+use crate::upstream::{self, Pool, UpstreamRequest};
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
+
+/// Sends a permitted request on and gives the upstream's answer, or the proxy's own when there is none.
+pub(super) async fn forward(
+    gate: &Gate,
+    clean: CleanRequest,
+    permit: &Permit,
+    pool: &Pool,
+    streams: &Streams,
+) -> Response<Body> {
+    let reply = respond::FailureReply::of(&clean);
+    let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
+        gate.cookies.is_own(name)
+    });
+    let (message, client_side) = request.into_message();
+    match pool.send(message).await {
+        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            join_tunnel(response, client_side, streams, reply)
+        }
+        Ok(mut response) => {
+            clean_answer(gate, response.headers_mut());
+            response
+        }
+        Err(error) => {
+            tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
+            reply.upstream_failed(&gate.endpoints, &error)
+        }
+    }
+}
+
+/// Takes hop-by-hop fields out of an answer, and any attempt to set one of the proxy's cookies.
+fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    let sets_ours = |value: &HeaderValue| {
+        let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        gate.cookies.is_own(name.trim_ascii())
+    };
+    if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
+        let kept: Vec<HeaderValue> = headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .filter(|value| !sets_ours(value))
+            .cloned()
+            .collect();
+        headers.remove(header::SET_COOKIE);
+        for value in kept {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+}
+
+/// Answers 101 and joins both sides once the client has it. A 101 that nobody asked for never gets here: the
+/// pool takes it for a bad answer.
+fn join_tunnel(
+    mut response: Response<Body>,
+    client_side: Option<OnUpgrade>,
+    streams: &Streams,
+    reply: respond::FailureReply,
+) -> Response<Body> {
+    let Some(client_side) = client_side else {
+        return reply.bad_upgrade();
+    };
+    let upstream_side = hyper::upgrade::on(&mut response);
+    let headers = response.headers_mut();
+    remove_hop_by_hop(headers);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
+    let (parts, _) = response.into_parts();
+    Response::from_parts(parts, Body::empty())
+}

@@ -1,0 +1,145 @@
+//! What is written down of each request: one line, without anything secret.
+//!
+//! Queries are left out, since codes and states travel in them; so are cookies and tokens, always.
+
+use crate::clock::monotonic;
+use crate::http::body::Body;
+use crate::policy::Permit;
+use crate::request::{CleanRequest, RawRequest};
+use ::http::{HeaderValue, Method, Response};
+use http_body::Body as _;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What the access log says: `log.access` and `log.subject`.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessLog {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// How users appear in it.
+    pub subject: SubjectInLog,
+}
+
+/// How users appear in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectInLog {
+    /// As the Logto user id.
+    Plain,
+    /// As the first 16 hexadecimal digits of its SHA-256.
+    Hashed,
+    /// Not at all.
+    Off,
+}
+
+/// The line of one request while it is being served; `None` inside when nothing is logged.
+#[derive(Debug)]
+pub(super) struct Record(Option<Box<Line>>);
+
+#[derive(Debug)]
+struct Line {
+    settings: AccessLog,
+    begun: Instant,
+    method: Method,
+    path: String,
+    request_id: Option<HeaderValue>,
+    client: Option<std::net::IpAddr>,
+    subject: Option<String>,
+    decision: &'static str,
+    route: Option<Arc<crate::policy::Route>>,
+}
+
+impl Record {
+    pub(super) fn begin(settings: &AccessLog, raw: &RawRequest) -> Self {
+        Self(settings.enabled.then(|| {
+            Box::new(Line {
+                settings: *settings,
+                begun: monotonic(),
+                method: raw.message.method().clone(),
+                path: String::new(),
+                request_id: None,
+                client: raw.peer.address.map(|address| address.ip()),
+                subject: None,
+                decision: "reject",
+                route: None,
+            })
+        }))
+    }
+
+    pub(super) fn request(&mut self, clean: &CleanRequest) {
+        if let Some(line) = &mut self.0 {
+            clean.target().raw_path().clone_into(&mut line.path);
+            line.request_id = Some(clean.request_id().clone());
+            line.client = clean.client().address;
+        }
+    }
+
+    pub(super) fn subject(&mut self, subject: Option<String>) {
+        if let Some(line) = &mut self.0 {
+            line.subject = subject.and_then(|subject| match line.settings.subject {
+                SubjectInLog::Plain => Some(subject),
+                SubjectInLog::Hashed => Some(hashed(&subject)),
+                SubjectInLog::Off => None,
+            });
+        }
+    }
+
+    pub(super) fn decision(&mut self, decision: &'static str) {
+        if let Some(line) = &mut self.0 {
+            line.decision = decision;
+        }
+    }
+
+    pub(super) fn permitted(&mut self, permit: &Permit) {
+        if let Some(line) = &mut self.0 {
+            line.decision = "forward";
+            line.route = Some(Arc::clone(permit.route()));
+        }
+    }
+
+    /// Writes the line when the answer's body has ended, however it ends.
+    pub(super) fn finish(self, response: Response<Body>) -> Response<Body> {
+        let Some(line) = self.0 else {
+            return response;
+        };
+        let status = response.status().as_u16();
+        let head = line.begun.elapsed();
+        let bytes = response.body().size_hint().exact();
+        response.map(|body| body.with_guard(Ending { line, status, head_micros: head.as_micros(), bytes }))
+    }
+}
+
+fn hashed(subject: &str) -> String {
+    let digest = Sha256::digest(subject.as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes the line when it is dropped.
+#[derive(Debug)]
+struct Ending {
+    line: Box<Line>,
+    status: u16,
+    head_micros: u128,
+    bytes: Option<u64>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let line = &self.line;
+        tracing::info!(
+            target: "logto_proxy::access",
+            request_id = line.request_id.as_ref().and_then(|id| id.to_str().ok()),
+            client = line.client.map(tracing::field::display),
+            method = %line.method,
+            path = line.path,
+            status = self.status,
+            bytes = self.bytes,
+            head_us = u64::try_from(self.head_micros).unwrap_or(u64::MAX),
+            total_us = u64::try_from(line.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            route = line.route.as_ref().map(|route| tracing::field::display(&route.pattern)),
+            decision = line.decision,
+            sub = line.subject,
+            "request"
+        );
+    }
+}

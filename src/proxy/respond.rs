@@ -1,0 +1,145 @@
+//! The proxy's own words on the way of a proxied request: refusals, 401, upstream failures, renewed cookies.
+
+use crate::endpoints::{Endpoints, ReturnPath};
+use crate::http::body::Body;
+use crate::http::navigation::{self, Audience, Language};
+use crate::http::upgrade::Upgrade;
+use crate::pages::{self, Problem, answer};
+use crate::policy::Unauthenticated;
+use crate::request::{CleanRequest, Reject};
+use crate::upstream::UpstreamError;
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::json;
+
+/// Answers a message that is refused as it stands, and ends the connection: where the next message on it
+/// begins is anybody's guess.
+pub(super) fn reject(reject: Reject) -> Response<Body> {
+    let document = json!({ "error": reject.code(), "error_description": reject.to_string() });
+    let mut response = answer::json(reject.status(), &document);
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    match reject {
+        Reject::UpgradeVersion => {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        Reject::Method => {
+            let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+            headers.insert(header::ALLOW, methods);
+        }
+        _ => {}
+    }
+    response
+}
+
+/// Answers a request that needs a session: a person's navigation is sent to the sign-in, all else gets 401.
+pub(super) fn unauthenticated(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    unauthenticated: Unauthenticated,
+) -> Response<Body> {
+    let redirects = match unauthenticated {
+        Unauthenticated::Redirect => true,
+        Unauthenticated::Status401 => false,
+        Unauthenticated::Auto => {
+            matches!(request.upgrade(), Upgrade::None)
+                && navigation::audience(request.method(), request.headers()) == Audience::Browser
+        }
+    };
+    let mut response = if redirects { endpoints.begin_sign_in(request) } else { status_401(endpoints, request) };
+    close_if_body_unread(request, response.headers_mut());
+    response
+}
+
+fn status_401(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
+    // The page that a program's user looks at is not known here, so the sign-in leads to the root.
+    let document = json!({
+        "error": "unauthenticated",
+        "error_description": "there is no valid session",
+        "sign_in_url": endpoints.sign_in_url(&ReturnPath::root()),
+    });
+    let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
+    let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    if *request.method() == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// An answer that was given before the body was read ends the connection, since the rest of the body would be
+/// taken for the next request.
+fn close_if_body_unread(request: &CleanRequest, answer: &mut HeaderMap) {
+    if request.has_body() {
+        answer.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Adds renewed session cookies to the upstream's answer, which from then on no shared cache may keep.
+pub(super) fn apply_renewal(headers: &mut HeaderMap, renewal: Vec<HeaderValue>) {
+    if renewal.is_empty() {
+        return;
+    }
+    for line in renewal {
+        headers.append(header::SET_COOKIE, line);
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Cookie"));
+    let cache_control = headers.get(header::CACHE_CONTROL).map(HeaderValue::as_bytes).unwrap_or_default();
+    let already_private = cache_control
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .any(|directive| directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private"));
+    if !already_private {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
+}
+
+/// What is needed to answer for an upstream that does not; taken from the request before it is sent.
+#[derive(Debug)]
+pub(super) struct FailureReply {
+    html: bool,
+    language: Language,
+    request_id: HeaderValue,
+}
+
+impl FailureReply {
+    pub(super) fn of(request: &CleanRequest) -> Self {
+        Self {
+            html: navigation::accepts_html(request.headers()),
+            language: navigation::language(request.headers()),
+            request_id: request.request_id().clone(),
+        }
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// 502, 503 or 504, or 400 when the client's own body was at fault.
+    pub(super) fn upstream_failed(&self, endpoints: &Endpoints, error: &UpstreamError) -> Response<Body> {
+        let status = error.status();
+        let problem = match status {
+            StatusCode::GATEWAY_TIMEOUT => Problem::UpstreamTimeout,
+            StatusCode::BAD_REQUEST => Problem::Rejected,
+            _ => Problem::UpstreamUnreachable,
+        };
+        let mut response = if self.html {
+            let page = pages::problem(&endpoints.pages, self.language, problem, None, self.request_id());
+            answer::page(status, page)
+        } else {
+            let document = json!({ "error": problem.code(), "request_id": self.request_id() });
+            answer::json(status, &document)
+        };
+        if status == StatusCode::BAD_REQUEST {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    /// 502 for an upgrade that nobody asked for.
+    pub(super) fn bad_upgrade(&self) -> Response<Body> {
+        let document = json!({ "error": Problem::UpstreamUnreachable.code(), "request_id": self.request_id() });
+        answer::json(StatusCode::BAD_GATEWAY, &document)
+    }
+}

@@ -1,0 +1,99 @@
+//! The clean request: what policy may judge and the upstream may be sent.
+
+use crate::http::forwarded::Client;
+use crate::http::host::HostAndPort;
+use crate::http::target::RequestTarget;
+use crate::http::upgrade::Upgrade;
+use ::http::{HeaderMap, HeaderValue, Method};
+use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
+
+/// A sanitised request. Its fields can be set inside `request` only.
+#[derive(Debug)]
+pub struct CleanRequest {
+    pub(super) method: Method,
+    pub(super) target: RequestTarget,
+    pub(super) host: HostAndPort,
+    pub(super) client: Client,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Incoming,
+    pub(super) upgrade: Upgrade,
+    pub(super) on_upgrade: Option<OnUpgrade>,
+    pub(super) request_id: HeaderValue,
+}
+
+/// A clean request taken apart, for whoever turns it into the next thing.
+#[derive(Debug)]
+pub struct CleanParts {
+    /// The method, never CONNECT or TRACE.
+    pub method: Method,
+    /// The target, to be sent on byte for byte.
+    pub target: RequestTarget,
+    /// Fields without hop-by-hop ones and without any that the proxy owns; forwarding fields are written.
+    pub headers: HeaderMap,
+    /// The body, not read yet: nobody has answered `100 Continue`.
+    pub body: Incoming,
+    /// Whether the client asked for a WebSocket.
+    pub upgrade: Upgrade,
+    /// The client's side of that WebSocket, once the answer 101 is sent.
+    pub on_upgrade: Option<OnUpgrade>,
+}
+
+impl CleanRequest {
+    /// The method, never CONNECT or TRACE.
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The request target; its canonical path is known to be unambiguous.
+    pub const fn target(&self) -> &RequestTarget {
+        &self.target
+    }
+
+    /// The canonical path. `/` stands in for the impossible: an ambiguous path is refused by the sanitiser.
+    pub fn canonical_path(&self) -> &str {
+        self.target.canonical_path().unwrap_or("/")
+    }
+
+    /// The one host that the client named.
+    pub const fn host(&self) -> &HostAndPort {
+        &self.host
+    }
+
+    /// Who sent it, as far as trusted proxies tell.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The remaining fields, the client's cookies among them.
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Whether a WebSocket is asked for.
+    pub const fn upgrade(&self) -> &Upgrade {
+        &self.upgrade
+    }
+
+    /// The id that names this request in logs, answers and towards the upstream.
+    pub const fn request_id(&self) -> &HeaderValue {
+        &self.request_id
+    }
+
+    /// Whether there is a body that nobody has read yet.
+    pub fn has_body(&self) -> bool {
+        !self.body.is_end_stream()
+    }
+
+    /// Takes it apart.
+    pub fn into_parts(self) -> CleanParts {
+        CleanParts {
+            method: self.method,
+            target: self.target,
+            headers: self.headers,
+            body: self.body,
+            upgrade: self.upgrade,
+            on_upgrade: self.on_upgrade,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The signed-in user's session, kept by the browser in a sealed cookie.
+//!
+//! Promises that a session that opens was established here, is unchanged, and is within its limits. Refuses to know
+//! routes and Logto.
+
+pub mod binding;
+mod codec;
+pub mod cookie;
+pub mod keyring;
+pub mod seal;
+#[allow(clippy::module_inception, reason = "named after its one subject")]
+pub mod session;
+pub mod settings;
+pub mod size;
+
+pub use binding::{Binding, BindingCookie, BindingHash};
+pub use cookie::{Presented, SessionCookies};
+pub use keyring::{KeyRing, Purpose};
+pub use session::{Established, Session, SessionView};
+pub use settings::CookieSettings;

@@ -1,0 +1,75 @@
+//! The request to the upstream: made from a clean request and a permit, and from nothing else.
+//!
+//! Here, and only here, the proxy's own words about the user are added, after everything that could pass for
+//! them was stripped. The target goes on byte for byte as it was judged.
+
+use crate::http::body::Body;
+use crate::http::cookies;
+use crate::http::upgrade::Upgrade;
+use crate::identity::HeaderRules;
+use crate::policy::Permit;
+use crate::request::CleanRequest;
+use ::http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
+use hyper::upgrade::OnUpgrade;
+
+/// What `Host` the upstream sees.
+#[derive(Debug, Clone)]
+pub enum UpstreamHost {
+    /// The one that the client named. The default.
+    Keep,
+    /// Always this one.
+    Replace(HeaderValue),
+}
+
+/// A request that may be sent to the upstream.
+#[derive(Debug)]
+pub struct UpstreamRequest {
+    message: Request<Body>,
+    tunnel: Option<OnUpgrade>,
+}
+
+impl UpstreamRequest {
+    /// Joins a clean request with the permit for it. `is_own_cookie` names the proxy's cookies, which the
+    /// upstream never sees.
+    pub fn new(
+        clean: CleanRequest,
+        permit: &Permit,
+        rules: &HeaderRules,
+        host: &UpstreamHost,
+        is_own_cookie: impl Fn(&[u8]) -> bool,
+    ) -> Self {
+        let mut parts = clean.into_parts();
+        cookies::remove_own(&mut parts.headers, is_own_cookie);
+        if let Some(identity) = permit.identity() {
+            identity.apply(rules, &mut parts.headers);
+        }
+        if let UpstreamHost::Replace(host) = host {
+            parts.headers.insert(header::HOST, host.clone());
+        }
+        let websocket = !matches!(parts.upgrade, Upgrade::None);
+        if websocket {
+            ask_for_websocket(&mut parts.headers);
+        }
+        let body = if websocket { Body::empty() } else { Body::streamed(parts.body) };
+        let mut message = Request::new(body);
+        *message.method_mut() = parts.method;
+        *message.version_mut() = Version::HTTP_11;
+        *message.uri_mut() = Uri::from(parts.target.path_and_query().clone());
+        *message.headers_mut() = parts.headers;
+        Self {
+            message,
+            tunnel: if websocket { parts.on_upgrade } else { None },
+        }
+    }
+
+    /// The message to write, and the client's side of the tunnel if one was asked for.
+    pub fn into_message(self) -> (Request<Body>, Option<OnUpgrade>) {
+        (self.message, self.tunnel)
+    }
+}
+
+/// The handshake fields are hop-by-hop, so they were removed with the rest and are written anew.
+fn ask_for_websocket(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}

@@ -1,0 +1,166 @@
+//! Upgrades: only the one asked for, and then every byte.
+
+use super::*;
+use crate::upstream::{TunnelStats, join};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+const SWITCHING: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+fn handshake() -> Request<Body> {
+    let mut request = get();
+    request
+        .headers_mut()
+        .insert("upgrade", "websocket".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("connection", "Upgrade".parse().unwrap());
+    request
+}
+
+/// A server that joins its client to the pool's upstream, and what the tunnel carried once it has ended.
+async fn tunnel_front(pool: Pool, end: CancellationToken) -> (SocketAddr, oneshot::Receiver<TunnelStats>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ended, stats) = oneshot::channel();
+    let ended = Arc::new(Mutex::new(Some(ended)));
+    Tasks::new().spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (pool, end, ended) = (pool.clone(), end.clone(), Arc::clone(&ended));
+            async move {
+                let client = hyper::upgrade::on(&mut request);
+                let mut response = pool.send(handshake()).await.unwrap();
+                let upstream = hyper::upgrade::on(&mut response);
+                Tasks::new().spawn(async move {
+                    let stats = join(client, upstream, end).await;
+                    let _ = ended.lock().unwrap().take().unwrap().send(stats);
+                });
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let _ = http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+            .await;
+    });
+    (address, stats)
+}
+
+async fn connected(front: SocketAddr, early: &[u8]) -> TcpStream {
+    let mut client = TcpStream::connect(front).await.unwrap();
+    let mut hello =
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_vec();
+    hello.extend_from_slice(early);
+    client.write_all(&hello).await.unwrap();
+    assert!(read_head(&mut client).await.unwrap().starts_with("HTTP/1.1 101"));
+    client
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_every_byte_early_ones_too_and_respects_half_close() {
+    let upstream = raw(|_, mut stream| async move {
+        let head = read_head(&mut stream).await.unwrap();
+        assert!(head.contains("upgrade: websocket"), "{head}");
+        stream
+            .write_all(format!("{SWITCHING}early").as_bytes())
+            .await
+            .unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        stream.write_all(&received).await.unwrap();
+    })
+    .await;
+    let pool = upstream.pool();
+    let (front, stats) = tunnel_front(pool.clone(), CancellationToken::new()).await;
+    let mut client = connected(front, b"first ").await;
+    let mut early = [0; 5];
+    client.read_exact(&mut early).await.unwrap();
+    assert_eq!(&early, b"early");
+    assert_eq!((pool.open_connections(), pool.idle_connections()), (0, 0));
+
+    client.write_all(&[b'x'; 100_000]).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut echo = Vec::new();
+    client.read_to_end(&mut echo).await.unwrap();
+    assert!(echo.starts_with(b"first x") && echo.len() == 100_006);
+    let expected = TunnelStats {
+        from_client: 100_006,
+        from_upstream: 100_011,
+    };
+    assert_eq!(stats.await.unwrap(), expected);
+    eventually("the upstream sees the end", || upstream.open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_told_to() {
+    let upstream = raw(|_, mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        stream.write_all(SWITCHING.as_bytes()).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let end = CancellationToken::new();
+    let (front, stats) = tunnel_front(upstream.pool(), end.clone()).await;
+    let mut client = connected(front, b"").await;
+    client.write_all(b"hello").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    end.cancel();
+    assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(stats.await.unwrap().from_client, 5);
+    eventually("the upstream sees the end", || upstream.open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_a_side_vanishes() {
+    let upstream = raw(|_, mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        stream.write_all(SWITCHING.as_bytes()).await.unwrap();
+        while stream.write_all(b"tick").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let (front, stats) = tunnel_front(upstream.pool(), CancellationToken::new()).await;
+    drop(connected(front, b"").await);
+    tokio::time::timeout(Duration::from_secs(1), stats)
+        .await
+        .unwrap()
+        .unwrap();
+    eventually("the upstream sees the end", || upstream.open() == 0).await;
+}
+
+#[tokio::test]
+async fn an_upgrade_nobody_asked_for_is_no_answer() {
+    let other = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let both = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\n";
+    let twice = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n";
+    let unnamed = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    for (request, answer) in [
+        (get(), SWITCHING),
+        (post("body"), SWITCHING),
+        (handshake(), other),
+        (handshake(), both),
+        (handshake(), twice),
+        (handshake(), unnamed),
+    ] {
+        let upstream = answering(answer.as_bytes()).await;
+        let pool = upstream.pool();
+        let error = pool.send(request).await.err().unwrap();
+        assert!(matches!(error, UpstreamError::BadResponse { .. }), "{error:?}");
+        eventually("the connection is gone", || upstream.open() == 0).await;
+        assert_eq!(pool.open_connections(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_is_an_ordinary_answer() {
+    let upstream = answering(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno").await;
+    let pool = upstream.pool();
+    for _ in 0..2 {
+        let (status, body) = fetch(&pool, handshake()).await.unwrap();
+        assert_eq!((status.as_u16(), body.as_str()), (426, "no"));
+    }
+    assert_eq!(upstream.accepted(), 1);
+}
