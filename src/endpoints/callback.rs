@@ -107,7 +107,7 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
         tracing::warn!(%error, "the session does not fit into cookies");
         fail(Problem::TooLarge)
     })?;
-    tracing::info!(subject = session.subject(), "signed in");
+    tracing::info!("a sign-in was completed");
     let mut response = answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
     set_cookies(response.headers_mut(), lines);
     let rounds = Rounds::read(request.headers(), settings, now).completed(settings, now);
