@@ -3,6 +3,7 @@
 mod errors;
 mod in_step;
 mod overlay;
+mod secrecy;
 
 use super::*;
 use std::collections::BTreeMap;
