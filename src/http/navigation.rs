@@ -28,9 +28,9 @@ pub enum Audience {
 pub enum Language {
     /// English, also when the client asks for none of the others.
     #[default]
-    En,
+    English,
     /// Japanese.
-    Ja,
+    Japanese,
 }
 
 /// Who waits for the answer to a request that needs signing in.
@@ -82,13 +82,13 @@ pub fn accepts_html(headers: &HeaderMap) -> bool {
 
 /// The language of the proxy's pages for this client, by the weights of `Accept-Language` (RFC 9110 §12.5.4).
 pub fn language(headers: &HeaderMap) -> Language {
-    let mut best = (0, Language::En);
+    let mut best = (0, Language::English);
     for (range, quality) in weighted(headers, &ACCEPT_LANGUAGE) {
         let primary = range.split(|byte| *byte == b'-').next().unwrap_or_default();
         let language = if primary.eq_ignore_ascii_case(b"ja") {
-            Language::Ja
+            Language::Japanese
         } else if primary.eq_ignore_ascii_case(b"en") {
-            Language::En
+            Language::English
         } else {
             continue;
         };
@@ -176,8 +176,8 @@ fn thousandths(digits: &[u8]) -> u16 {
 impl From<Language> for HeaderValue {
     fn from(language: Language) -> Self {
         Self::from_static(match language {
-            Language::En => "en",
-            Language::Ja => "ja",
+            Language::English => "en",
+            Language::Japanese => "ja",
         })
     }
 }

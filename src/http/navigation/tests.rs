@@ -175,17 +175,17 @@ fn html_is_asked_for_by_name_and_weight() {
 #[test]
 fn language_follows_the_weights() {
     for (accept, expected) in [
-        ("ja", Language::Ja),
-        ("ja-JP,ja;q=0.9,en-US;q=0.8", Language::Ja),
-        ("en-US,en;q=0.9,ja;q=0.8", Language::En),
-        ("en;q=0.5, JA;q=0.6", Language::Ja),
-        ("ja;q=0.5, en;q=0.5", Language::Ja),
-        ("zh-CN, ja;q=0.1", Language::Ja),
-        ("ja;q=0", Language::En),
-        ("jav", Language::En),
-        ("*", Language::En),
-        ("de", Language::En),
-        ("", Language::En),
+        ("ja", Language::Japanese),
+        ("ja-JP,ja;q=0.9,en-US;q=0.8", Language::Japanese),
+        ("en-US,en;q=0.9,ja;q=0.8", Language::English),
+        ("en;q=0.5, JA;q=0.6", Language::Japanese),
+        ("ja;q=0.5, en;q=0.5", Language::Japanese),
+        ("zh-CN, ja;q=0.1", Language::Japanese),
+        ("ja;q=0", Language::English),
+        ("jav", Language::English),
+        ("*", Language::English),
+        ("de", Language::English),
+        ("", Language::English),
     ] {
         assert_eq!(
             language(&map(&[("accept-language", accept)])),
@@ -193,5 +193,5 @@ fn language_follows_the_weights() {
             "{accept}"
         );
     }
-    assert_eq!(language(&HeaderMap::new()), Language::En);
+    assert_eq!(language(&HeaderMap::new()), Language::English);
 }
