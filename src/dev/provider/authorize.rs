@@ -80,12 +80,13 @@ pub(super) fn resume(shared: &Shared, call: &Call, interaction_id: &str) -> Outc
             state
                 .interactions
                 .get(key, now)
-                .is_some_and(|pending| pending.id == interaction_id && pending.chosen.is_some())
+                .is_some_and(|pending| pending.id == interaction_id)
         });
-    let Some(interaction) = key.and_then(|key| state.interactions.remove(&key, now)) else {
+    let interaction = key.and_then(|key| state.interactions.remove(&key, now));
+    let Some((request, persona)) = interaction.and_then(|pending| Some((pending.request, pending.chosen?)))
+    else {
         return Ok(reply::see_other("/unknown-session"));
     };
-    let persona = interaction.chosen.unwrap_or_default();
     let (updated, suspended) = match state.persona_mut(&persona) {
         Some(persona) => {
             persona.updated_at = now.as_u64().saturating_mul(1_000);
@@ -116,7 +117,7 @@ pub(super) fn resume(shared: &Shared, call: &Call, interaction_id: &str) -> Outc
     state
         .sessions
         .insert(cookie.clone(), session, now.plus(shared.session_ttl), now);
-    let mut reply = finish(shared, &mut state, &cookie, &interaction.request, false)?;
+    let mut reply = finish(shared, &mut state, &cookie, &request, false)?;
     set_cookie(&mut reply, SESSION_COOKIE, Some((&cookie, shared.session_ttl)));
     Ok(reply)
 }

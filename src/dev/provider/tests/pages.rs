@@ -98,10 +98,12 @@ async fn hugging_face_there_and_back() {
             .starts_with("/callback/huggingface-universal?code=")
     );
     let back = authorized.location().to_owned();
+    let mut victim = world.browser();
+    victim.get(&world.authorize(&[])).await;
     assert_eq!(
-        world.browser().get(&back).await.location(),
+        victim.get(&back).await.location(),
         "/unknown-session",
-        "another browser, which spends the visit"
+        "begun in another browser"
     );
 
     let page = browser.get(&world.authorize(&[])).await;
@@ -168,7 +170,12 @@ async fn cancelling_at_hugging_face_ends_on_logtos_page() {
         .get(&format!("/callback/huggingface-universal?code=x&state={visit}"))
         .await;
     assert_eq!(replayed.location(), "/unknown-session");
-    let elsewhere = "/huggingface/oauth/authorize?state=x&redirect_uri=https%3A%2F%2Fexample.com";
+    let direct = browser
+        .get(&world.authorize(&[("direct_sign_in", "social:huggingface")]))
+        .await;
+    let consent_path = browser.get(direct.location()).await.location().to_owned();
+    let elsewhere = &consent_path.replace("%2Fcallback%2F", "%2Felsewhere%2F");
+    assert_eq!(browser.get(&consent_path).await.status, StatusCode::OK);
     assert_eq!(browser.get(elsewhere).await.status, StatusCode::BAD_REQUEST);
 }
 

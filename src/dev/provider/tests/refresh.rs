@@ -5,8 +5,9 @@ use serde_json::json;
 use std::time::Duration;
 
 use super::super::Client;
-use super::browser::{SECRET, client, decode, start};
+use super::browser::{CALLBACK, SECRET, client, decode, start};
 use super::tokens::{offline, text, verified};
+use crate::secret::SecretText;
 
 const DAY: i64 = 86_400;
 
@@ -123,4 +124,19 @@ async fn refresh_tokens_end_and_need_not_rotate() {
     world.clock.advance(10);
     assert_eq!(world.refresh(token).await.error().1, "invalid_grant");
     assert_eq!(world.refresh("junk").await.error().1, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_its_applications_own() {
+    let world = start().await;
+    world
+        .control
+        .register(Client::new("second", SecretText::new("other".into()), CALLBACK));
+    let tokens = offline(&world).await;
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&tokens, "refresh_token")),
+    ];
+    let stolen = world.post_as("second", "other", "/oidc/token", &pairs).await;
+    assert_eq!(stolen.error(), (400, "invalid_grant".to_owned()));
 }
