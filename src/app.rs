@@ -69,13 +69,17 @@ impl App {
         }
         let admin = match &compiled.admin {
             None => None,
-            Some(address) => {
-                let bound = Admin::bind(address, Arc::clone(&live)).await;
-                Some(bound.map_err(|error| StartError::Listen {
-                    address: address.clone(),
-                    error,
-                })?)
-            }
+            Some(address) => match Admin::bind(address, Arc::clone(&live)).await {
+                Ok(admin) => Some(admin),
+                Err(error) if compiled.admin_is_default => {
+                    tracing::warn!(%address, %error, "no health listener; set admin.listen to choose its address");
+                    None
+                }
+                Err(error) => {
+                    let address = address.clone();
+                    return Err(StartError::Listen { address, error });
+                }
+            },
         };
         Ok(Self {
             listeners,

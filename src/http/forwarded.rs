@@ -46,9 +46,10 @@ pub struct Client {
     pub trusted_peer: bool,
 }
 
-/// The parts of the public URL that applications build links from.
+/// The origin at which browsers reach the proxy, and the parts of it that applications build links from.
 #[derive(Debug, Clone)]
 pub struct PublicOrigin {
+    text: String,
     scheme: &'static str,
     port: HeaderValue,
 }
@@ -76,12 +77,24 @@ impl TrustedProxies {
 }
 
 impl PublicOrigin {
-    /// From the public URL: whether it is `https`, and its port, the scheme's own when it names none.
-    pub fn new(https: bool, port: u16) -> Self {
-        Self {
-            scheme: if https { "https" } else { "http" },
-            port: HeaderValue::from(port),
-        }
+    /// From the text of an `http` or `https` origin, as an `Origin` field has it (RFC 6454 §6.1).
+    pub fn parse(text: &str) -> Option<Self> {
+        let url = url::Url::parse(text).ok()?;
+        let scheme = match url.scheme() {
+            "https" => "https",
+            "http" => "http",
+            _ => return None,
+        };
+        Some(Self {
+            text: url.origin().ascii_serialization(),
+            scheme,
+            port: HeaderValue::from(url.port_or_known_default()?),
+        })
+    }
+
+    /// The origin's text: scheme, host and, unless it is the scheme's own, port.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 }
 

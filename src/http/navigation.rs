@@ -5,7 +5,7 @@
 //! framed; those get a 401. What is decided here grants nothing.
 
 use ::http::Method;
-use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, UPGRADE};
 
 static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -172,13 +172,13 @@ fn thousandths(digits: &[u8]) -> u16 {
     if value > 1000 { 0 } else { value }
 }
 
-/// The `Content-Language` of a page in this language.
-impl From<Language> for HeaderValue {
-    fn from(language: Language) -> Self {
-        Self::from_static(match language {
-            Language::English => "en",
-            Language::Japanese => "ja",
-        })
+impl Language {
+    /// Its tag (RFC 5646), as in `lang` and `Content-Language`.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Japanese => "ja",
+        }
     }
 }
 

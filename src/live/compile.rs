@@ -75,6 +75,8 @@ pub struct Compiled {
     pub listen: Vec<ListenAddress>,
     /// Where health is served.
     pub admin: Option<ListenAddress>,
+    /// Whether nobody chose that address: it may then be taken.
+    pub admin_is_default: bool,
     /// Number of workers.
     pub workers: NonZeroUsize,
     /// How workers treat connections.
@@ -158,6 +160,7 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         upstream: Arc::new(upstream_settings(config)?),
         listen: config.listen.iter().map(listen_address).collect(),
         admin: admin_address(config),
+        admin_is_default: config.admin_is_default,
         workers: config.workers,
         worker_settings: worker_settings(config),
         connections: config.limits.connections.get(),

@@ -327,6 +327,3 @@ fn largest(parts: &[(String, usize)]) -> String {
         .collect();
     parts.join(", ")
 }
-
-#[cfg(test)]
-mod tests;

@@ -122,7 +122,7 @@ fn written(from: Peer, lines: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut headers = map(lines);
     let found = client(&headers, from, &trusted());
     let host = "app.example.com".parse().unwrap();
-    write_forwarded(&mut headers, from, &found, &host, &PublicOrigin::new(true, 443));
+    write_forwarded(&mut headers, from, &found, &host, &PublicOrigin::parse("https://app.test").unwrap());
     let mut lines: Vec<(String, String)> = headers
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
@@ -256,7 +256,7 @@ proptest! {
         let mut headers = map(&[(&name, "spoofed")]);
         let from = peer(if from_trusted { NEAR } else { FAR });
         let found = client(&headers, from, &trusted());
-        write_forwarded(&mut headers, from, &found, &"a.test".parse().unwrap(), &PublicOrigin::new(true, 443));
+        write_forwarded(&mut headers, from, &found, &"a.test".parse().unwrap(), &PublicOrigin::parse("https://app.test").unwrap());
         for survivor in headers.keys() {
             let folded = fold(survivor.as_str().as_bytes());
             prop_assert_eq!(folded.as_ref(), survivor.as_str().as_bytes(), "only exact spellings");

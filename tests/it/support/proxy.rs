@@ -117,7 +117,7 @@ impl Builder {
         self
     }
 
-    pub async fn start(self) -> World {
+    pub async fn start(mut self) -> World {
         let (clock, hand) = Clock::movable();
         let mut client = Client::new(
             APP_ID,
@@ -139,6 +139,10 @@ impl Builder {
         let upstream_url = self
             .upstream_url
             .unwrap_or_else(|| format!("http://{}", upstream.address));
+        // Tests run side by side, so none may take the default health address.
+        if !self.sections.contains("[admin]") {
+            self.sections.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n");
+        }
         let text = format!(
             "public_url = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream_url}\"\nworkers = 2\n{}\n\
              [logto]\nendpoint = \"{}\"\napp_id = \"{APP_ID}\"\napp_secret = \"{APP_SECRET}\"\nscopes = {:?}\n\
