@@ -122,7 +122,13 @@ fn written(from: Peer, lines: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut headers = map(lines);
     let found = client(&headers, from, &trusted());
     let host = "app.example.com".parse().unwrap();
-    write_forwarded(&mut headers, from, &found, &host, &PublicOrigin::parse("https://app.test").unwrap());
+    write_forwarded(
+        &mut headers,
+        from,
+        &found,
+        &host,
+        &PublicOrigin::parse("https://app.test").unwrap(),
+    );
     let mut lines: Vec<(String, String)> = headers
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))

@@ -1,4 +1,5 @@
 use super::*;
+use ::http::HeaderValue;
 
 fn map(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -20,7 +20,9 @@ pub struct Answer {
 
 impl Answer {
     pub fn location(&self) -> Url {
-        let location = self.header("location").unwrap_or_else(|| panic!("no redirect: {self:?}"));
+        let location = self
+            .header("location")
+            .unwrap_or_else(|| panic!("no redirect: {self:?}"));
         self.url.join(location).unwrap()
     }
 
@@ -68,7 +70,8 @@ impl Browser {
     }
 
     pub fn cookie(&self, name: &str) -> Option<&String> {
-        self.cookies.get(&(self.origin.host_str().unwrap().to_owned(), name.to_owned()))
+        self.cookies
+            .get(&(self.origin.host_str().unwrap().to_owned(), name.to_owned()))
     }
 
     pub fn set_cookie(&mut self, name: &str, value: &str) {
@@ -77,7 +80,9 @@ impl Browser {
     }
 
     pub fn has_session(&self) -> bool {
-        self.cookies.keys().any(|(_, name)| name == "__Host-logto" || name == "logto")
+        self.cookies
+            .keys()
+            .any(|(_, name)| name == "__Host-logto" || name == "logto")
     }
 
     /// A navigation, as from the address bar. Redirects are not followed.
@@ -110,7 +115,9 @@ impl Browser {
 
     /// Sends a form of the same site.
     pub async fn submit(&mut self, url: Url, form: &[(&str, &str)]) -> Answer {
-        let body: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let body: String = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
         let origin = url.origin().ascii_serialization();
         let fields = [
             ("content-type", "application/x-www-form-urlencoded"),
@@ -174,8 +181,14 @@ impl Browser {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        let mut request = Request::builder().method(method).uri(target).header("host", authority);
-        let extra = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", authority);
+        let extra = self
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in fields.iter().copied().chain(extra) {
             request = request.header(name, value);
         }
@@ -189,9 +202,14 @@ impl Browser {
             request = request.header("cookie", jar.join("; "));
         }
         let stream = TcpStream::connect(address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
         tokio::spawn(connection);
-        let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
+        let response = sender
+            .send_request(request.body(Full::new(body)).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let answer = Answer {
@@ -211,7 +229,10 @@ impl Browser {
             let attributes = attributes.to_ascii_lowercase();
             let secure = attributes.contains("secure");
             if name.starts_with("__Host-") {
-                assert!(secure && attributes.contains("path=/") && !attributes.contains("domain"), "{line}");
+                assert!(
+                    secure && attributes.contains("path=/") && !attributes.contains("domain"),
+                    "{line}"
+                );
             }
             let key = (host.to_owned(), name.to_owned());
             if attributes.contains("max-age=0") {

@@ -131,7 +131,9 @@ impl Builder {
             clock: clock.clone(),
             ..self.provider
         };
-        let provider = Provider::bind("127.0.0.1:0".parse().unwrap(), settings).await.unwrap();
+        let provider = Provider::bind("127.0.0.1:0".parse().unwrap(), settings)
+            .await
+            .unwrap();
         let upstream = match self.upstream {
             Some(upstream) => upstream,
             None => Upstream::start().await,

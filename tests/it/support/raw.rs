@@ -16,7 +16,8 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 pub async fn read_some(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = Vec::new();
     let mut buffer = [0; 16 * 1024];
-    while let Ok(Ok(count)) = tokio::time::timeout(Duration::from_millis(700), stream.read(&mut buffer)).await {
+    while let Ok(Ok(count)) = tokio::time::timeout(Duration::from_millis(700), stream.read(&mut buffer)).await
+    {
         if count == 0 {
             break;
         }

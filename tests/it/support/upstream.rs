@@ -44,7 +44,10 @@ impl Upstream {
         Self::answering(|seen| {
             Response::builder()
                 .header("x-upstream", "yes")
-                .body(Full::from(format!("upstream saw {} {}", seen.method, seen.target)))
+                .body(Full::from(format!(
+                    "upstream saw {} {}",
+                    seen.method, seen.target
+                )))
                 .unwrap()
         })
         .await
@@ -54,13 +57,17 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let upstream = Self { address, seen: Arc::clone(&seen) };
+        let upstream = Self {
+            address,
+            seen: Arc::clone(&seen),
+        };
         let answer: Arc<Answerer> = Arc::new(answer);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| serve(request, Arc::clone(&seen), Arc::clone(&answer)));
+                    let service =
+                        service_fn(move |request| serve(request, Arc::clone(&seen), Arc::clone(&answer)));
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
