@@ -53,7 +53,8 @@ impl PathPattern {
             body.strip_suffix('/').unwrap_or(body)
         };
         let odd_segment = |segment: &str| matches!(segment, "" | "." | "..");
-        if body.contains(forbidden)
+        if (below && body.is_empty())
+            || body.contains(forbidden)
             || (!judged.is_empty() && judged.split('/').any(odd_segment))
             || body == "/"
         {
