@@ -1,1 +1,5 @@
-fn main() {}
+//! What a signed-in request costs inside the proxy.
+
+fn main() {
+    divan::main();
+}

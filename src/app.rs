@@ -61,21 +61,27 @@ impl App {
         let live = Arc::new(Live::new(compiled.gate));
         let mut listeners = Vec::new();
         for address in &compiled.listen {
-            let bound = BoundListener::bind(address).await.map_err(|error| StartError::Listen {
-                address: address.clone(),
-                error,
-            })?;
+            let bound = BoundListener::bind(address)
+                .await
+                .map_err(|error| StartError::Listen {
+                    address: address.clone(),
+                    error,
+                })?;
             listeners.push(bound);
         }
         let admin = match &compiled.admin {
             None => None,
-            Some(address) => {
-                let bound = Admin::bind(address, Arc::clone(&live)).await;
-                Some(bound.map_err(|error| StartError::Listen {
-                    address: address.clone(),
-                    error,
-                })?)
-            }
+            Some(address) => match Admin::bind(address, Arc::clone(&live)).await {
+                Ok(admin) => Some(admin),
+                Err(error) if compiled.admin_is_default => {
+                    tracing::warn!(%address, %error, "no health listener; set admin.listen to choose its address");
+                    None
+                }
+                Err(error) => {
+                    let address = address.clone();
+                    return Err(StartError::Listen { address, error });
+                }
+            },
         };
         Ok(Self {
             listeners,
@@ -93,7 +99,10 @@ impl App {
 
     /// The addresses that it listens on, as bound.
     pub fn addresses(&self) -> Vec<ListenAddress> {
-        self.listeners.iter().map(|listener| listener.address().clone()).collect()
+        self.listeners
+            .iter()
+            .map(|listener| listener.address().clone())
+            .collect()
     }
 
     /// The address of the health listener, as bound.
@@ -131,7 +140,9 @@ impl App {
         let in_time = workers.drain(self.shutdown_timeout).await;
         self.live.gate().endpoints.logto.stop();
         // Token calls and revocations have their own limits, well below this one.
-        let settled = tokio::time::timeout(self.shutdown_timeout, self.tasks.drained()).await.is_ok();
+        let settled = tokio::time::timeout(self.shutdown_timeout, self.tasks.drained())
+            .await
+            .is_ok();
         stop_admin.cancel();
         acceptors.drained().await;
         Ok(in_time && settled)

@@ -23,7 +23,10 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Ok(compiled) => compiled,
         Err(error) => return start_failed(&error.into()),
     };
-    say(format_args!("{}: the configuration is valid", flags.config.display()));
+    say(format_args!(
+        "{}: the configuration is valid",
+        flags.config.display()
+    ));
     let summary = config.summary();
     let section = |title: &str, rows: &[(String, String)]| {
         if rows.is_empty() {
@@ -36,14 +39,21 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         }
     };
     let owned = |rows: Vec<(&'static str, String)>| -> Vec<(String, String)> {
-        rows.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        rows.into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     };
     section("Settings", &owned(summary.settings));
     section("Register at the application in Logto", &owned(summary.register));
     let routes: Vec<_> = summary
         .routes
         .into_iter()
-        .map(|row| (row.path, format!("{:13}  without a session: {}", row.access, row.unauthenticated)))
+        .map(|row| {
+            (
+                row.path,
+                format!("{:13}  without a session: {}", row.access, row.unauthenticated),
+            )
+        })
         .collect();
     section("Routes, the most specific wins", &routes);
     section("Headers besides the default ones", &summary.headers);

@@ -61,7 +61,12 @@ pub(super) fn run(flags: &DevFlags) -> ExitCode {
             super::output::complain(errors);
             ExitCode::from(WRONG_SETUP)
         }
-        Err(Failure::Bind { what, port, error, flag }) => {
+        Err(Failure::Bind {
+            what,
+            port,
+            error,
+            flag,
+        }) => {
             super::output::complain(format_args!(
                 "error: {what} cannot listen on localhost:{port}: {error}\n  choose another port with {flag}"
             ));
@@ -109,17 +114,20 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
     };
     let config = configure(flags, &public_url, &provider.base_url(), &upstream, &app_secret)?;
     let tasks = Tasks::on(tokio::runtime::Handle::current());
-    let mut compiled = live::compile(&config, Clock::system(), &tasks).map_err(|error| Failure::Start(error.into()))?;
+    let mut compiled =
+        live::compile(&config, Clock::system(), &tasks).map_err(|error| Failure::Start(error.into()))?;
     compiled.gate.sanitizer.allowed_hosts = Some(|host| dev::names_loopback(host.as_str()));
-    let app = App::bind_compiled(compiled, tasks).await.map_err(|error| match error {
-        StartError::Listen { error, .. } => Failure::Bind {
-            what: "the proxy",
-            port: flags.port,
-            error,
-            flag: "--port",
-        },
-        other => Failure::Start(other),
-    })?;
+    let app = App::bind_compiled(compiled, tasks)
+        .await
+        .map_err(|error| match error {
+            StartError::Listen { error, .. } => Failure::Bind {
+                what: "the proxy",
+                port: flags.port,
+                error,
+                flag: "--port",
+            },
+            other => Failure::Start(other),
+        })?;
     let stop = stop_on_signals().map_err(|error| Failure::Start(error.into()))?;
     say(welcome(&public_url, &provider.base_url(), &upstream, flags));
 
@@ -135,8 +143,16 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
     served.map(|_| ()).map_err(Failure::Start)
 }
 
-async fn bind_provider(flags: &DevFlags, public_url: &str, app_secret: &SecretText) -> Result<Provider, Failure> {
-    let mut client = Client::new(APP_ID, app_secret.clone(), format!("{public_url}{DEFAULT_PREFIX}/callback"));
+async fn bind_provider(
+    flags: &DevFlags,
+    public_url: &str,
+    app_secret: &SecretText,
+) -> Result<Provider, Failure> {
+    let mut client = Client::new(
+        APP_ID,
+        app_secret.clone(),
+        format!("{public_url}{DEFAULT_PREFIX}/callback"),
+    );
     client.post_logout_redirect_uris.push(format!("{public_url}/"));
     client.always_issue_refresh_token = true;
     let settings = ProviderSettings {
@@ -156,12 +172,14 @@ async fn bind_provider(flags: &DevFlags, public_url: &str, app_secret: &SecretTe
 }
 
 async fn bind_demo() -> Result<DemoApp, Failure> {
-    DemoApp::bind(loopback(0), DEFAULT_PREFIX).await.map_err(|error| Failure::Bind {
-        what: "the demo app",
-        port: 0,
-        error,
-        flag: "--upstream",
-    })
+    DemoApp::bind(loopback(0), DEFAULT_PREFIX)
+        .await
+        .map_err(|error| Failure::Bind {
+            what: "the demo app",
+            port: 0,
+            error,
+            flag: "--upstream",
+        })
 }
 
 /// The configuration, written as a `proxy.toml` and read like one.
@@ -196,7 +214,10 @@ fn configure(
     }
     let mut routes: Vec<toml::Value> = Vec::new();
     let mut open = |path: &str, access: &str| {
-        let route = toml::Table::from_iter([("path".to_owned(), text(path)), ("access".to_owned(), text(access))]);
+        let route = toml::Table::from_iter([
+            ("path".to_owned(), text(path)),
+            ("access".to_owned(), text(access)),
+        ]);
         routes.push(route.into());
     };
     for path in &flags.public {
@@ -215,7 +236,8 @@ fn configure(
     file.insert("log".into(), log.into());
     file.insert("sign_in".into(), sign_in.into());
     file.insert("route".into(), routes.into());
-    config::parse_str("logto-proxy dev", &file.to_string(), Environment::new(Vec::new())).map_err(Failure::Config)
+    config::parse_str("logto-proxy dev", &file.to_string(), Environment::new(Vec::new()))
+        .map_err(Failure::Config)
 }
 
 fn welcome(public_url: &str, endpoint: &str, upstream: &str, flags: &DevFlags) -> String {

@@ -30,7 +30,9 @@ pub(super) fn run(flags: &HealthcheckFlags) -> ExitCode {
         Err(code) => return code,
     };
     let Some(address) = live::admin_address(&config) else {
-        complain("error: there is no health listener; set admin.listen, as in [admin] listen = \"127.0.0.1:9400\"");
+        complain(
+            "error: there is no health listener; set admin.listen, as in [admin] listen = \"127.0.0.1:9400\"",
+        );
         return ExitCode::from(super::WRONG_SETUP);
     };
     let path = if flags.ready { "/readyz" } else { "/livez" };
@@ -74,7 +76,10 @@ fn reachable(socket: SocketAddr) -> SocketAddr {
 
 /// The status code of the answer.
 fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(4096).read_to_string(&mut answer)?;
     answer

@@ -48,7 +48,13 @@ enum Command {
 #[derive(Debug, Clone, Default, Args)]
 struct ConfigFlags {
     /// The configuration file
-    #[arg(long, short, value_name = "FILE", env = "LOGTO_PROXY_CONFIG", default_value = "proxy.toml")]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "LOGTO_PROXY_CONFIG",
+        default_value = "proxy.toml"
+    )]
     config: PathBuf,
     /// Set a key, over file and environment: --set log.level=debug
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]

@@ -89,6 +89,15 @@ impl ConfigErrors {
         }
     }
 
+    /// Says first that there is no file, which explains the rest.
+    pub(super) fn without_file(mut self) -> Self {
+        let problem = Problem::new("there is no such file, and variables alone do not make a configuration")
+            .help("name the file with --config or LOGTO_PROXY_CONFIG");
+        self.errors
+            .insert(0, ConfigError::new(Origin::Nowhere, "", problem));
+        self
+    }
+
     /// The problems: those of the file first, in its order.
     pub fn errors(&self) -> &[ConfigError] {
         &self.errors

@@ -62,7 +62,11 @@ struct FileReader {
 
 impl FileReader {
     fn top(&mut self, entry: Entry) {
-        if let Some(key) = KEYS.iter().find(|key| key.path == entry.name) {
+        // A quoted name may hold a dot; it is still a name of the top, not a path.
+        let key = KEYS
+            .iter()
+            .find(|key| key.path == entry.name && !key.path.contains('.'));
+        if let Some(key) = key {
             self.layer.values.insert(key.path, entry.node);
             return;
         }

@@ -57,7 +57,7 @@ pub fn load(source: &Source) -> Result<Config, ConfigErrors> {
     let bytes = match source.files.read(&source.path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(error) if source.file_optional && error.kind() == std::io::ErrorKind::NotFound => {
-            Zeroizing::default()
+            return build(&name, "", source).map_err(|errors| errors.without_file());
         }
         Err(error) => {
             let problem = Problem::new(format!(

@@ -220,12 +220,26 @@ impl<'a> Reader<'a> {
             Origin::File { .. } => self.source.path.parent().unwrap_or(Path::new("")),
             _ => Path::new(""),
         };
-        let path = directory.join(path);
-        self.files.insert(path.clone());
-        self.source
-            .files
-            .read(&path)
-            .map_err(|error| Problem::new(format!("cannot read {}: {}", path.display(), describe(&error))))
+        let full = directory.join(path);
+        self.files.insert(full.clone());
+        self.source.files.read(&full).map_err(|error| {
+            // A bare word may be the secret itself, put where the name of its file belongs.
+            let shown = if path.starts_with(['/', '.']) {
+                full.display().to_string()
+            } else {
+                "the file of this name in ".to_owned() + &shown_directory(directory)
+            };
+            Problem::new(format!("cannot read {shown}: {}", describe(&error)))
+        })
+    }
+}
+
+/// A directory in words.
+fn shown_directory(directory: &Path) -> String {
+    if directory.as_os_str().is_empty() {
+        "the working directory".to_owned()
+    } else {
+        directory.display().to_string()
     }
 }
 

@@ -65,7 +65,11 @@ pub(super) async fn serve_form_post(endpoints: &Endpoints, request: CleanRequest
 
 type Failure = (Problem, Option<ReturnPath>);
 
-async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> Result<Response<Body>, Failure> {
+async fn finish(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    query: &str,
+) -> Result<Response<Body>, Failure> {
     let nowhere = |problem| (problem, None);
     let now = endpoints.clock.now();
     let parameters = Parameters::parse(query.as_bytes()).map_err(|_| nowhere(Problem::BadCallback))?;
@@ -79,7 +83,8 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
     if !browser.is_some_and(|browser| BindingHash::from_bytes(state.browser).matches(&browser)) {
         return Err(nowhere(Problem::OtherBrowser));
     }
-    let return_path = ReturnPath::parse_or_root(&state.return_path, &endpoints.public_origin, &endpoints.paths);
+    let return_path =
+        ReturnPath::parse_or_root(&state.return_path, &endpoints.public_origin, &endpoints.paths);
     let fail = |problem| (problem, Some(return_path.clone()));
     // RFC 9207 §2.4: the issuer is compared whether the answer is a success or an error.
     if parameters.value("iss") != Some(endpoints.logto.issuer()) {
@@ -92,7 +97,9 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
             _ => Problem::RefusedByLogto,
         }));
     }
-    let code = parameters.value("code").ok_or_else(|| fail(Problem::BadCallback))?;
+    let code = parameters
+        .value("code")
+        .ok_or_else(|| fail(Problem::BadCallback))?;
     let session = match endpoints.callbacks.begin(sealed, now) {
         Turn::First(ticket) => redeem(endpoints, ticket, SecretText::new(code.to_owned()), &state).await,
         Turn::Wait(mut outcome) => match outcome.wait_for(Option::is_some).await {
@@ -103,11 +110,14 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
         Turn::Spent => Err(Problem::AlreadyUsed),
     }
     .map_err(&fail)?;
-    let lines = endpoints.cookies.seal(&session, request.headers()).map_err(|error| {
-        tracing::warn!(%error, "the session does not fit into cookies");
-        fail(Problem::TooLarge)
-    })?;
-    tracing::info!(subject = session.subject(), "signed in");
+    let lines = endpoints
+        .cookies
+        .seal(&session, request.headers())
+        .map_err(|error| {
+            tracing::warn!(%error, "the session does not fit into cookies");
+            fail(Problem::TooLarge)
+        })?;
+    tracing::info!("a sign-in was completed");
     let mut response = answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
     set_cookies(response.headers_mut(), lines);
     let rounds = Rounds::read(request.headers(), settings, now).completed(settings, now);
@@ -117,7 +127,12 @@ async fn finish(endpoints: &Endpoints, request: &CleanRequest, query: &str) -> R
 
 /// Redeems the code in a task of its own: once begun it is finished, whether or not the browser waits, since
 /// a code that is redeemed twice costs the user every session of this grant.
-async fn redeem(endpoints: &Endpoints, ticket: super::once::Ticket, code: SecretText, state: &SignInState) -> Outcome {
+async fn redeem(
+    endpoints: &Endpoints,
+    ticket: super::once::Ticket,
+    code: SecretText,
+    state: &SignInState,
+) -> Outcome {
     let logto = endpoints.logto.clone();
     let callbacks = Arc::clone(&endpoints.callbacks);
     let header_rules = Arc::clone(&endpoints.header_rules);

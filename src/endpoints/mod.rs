@@ -83,7 +83,10 @@ impl Endpoints {
             Endpoint::SignIn | Endpoint::SignUp => "GET",
             Endpoint::User => "GET, HEAD",
         };
-        if !allowed.split(", ").any(|method| request.method().as_str() == method) {
+        if !allowed
+            .split(", ")
+            .any(|method| request.method().as_str() == method)
+        {
             let mut response = answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
             response
                 .headers_mut()
@@ -93,7 +96,9 @@ impl Endpoints {
         match endpoint {
             Endpoint::SignIn => sign_in::serve(self, &request, false),
             Endpoint::SignUp => sign_in::serve(self, &request, true),
-            Endpoint::Callback if *request.method() == Method::POST => callback::serve_form_post(self, request).await,
+            Endpoint::Callback if *request.method() == Method::POST => {
+                callback::serve_form_post(self, request).await
+            }
             Endpoint::Callback => callback::serve(self, &request).await,
             Endpoint::SignOut => sign_out::serve(self, request).await,
             Endpoint::User => user::serve(self, &request),
@@ -109,7 +114,11 @@ impl Endpoints {
 
     /// The sign-in URL that brings the browser back to a path.
     pub fn sign_in_url(&self, return_path: &ReturnPath) -> String {
-        format!("{}{}", self.public_origin.as_str(), self.sign_in_path(return_path))
+        format!(
+            "{}{}",
+            self.public_origin.as_str(),
+            self.sign_in_path(return_path)
+        )
     }
 
     fn sign_in_path(&self, return_path: &ReturnPath) -> String {
@@ -125,7 +134,12 @@ impl Endpoints {
     }
 
     /// A problem page; with a return path it offers to try again.
-    fn problem(&self, request: &CleanRequest, problem: Problem, return_path: Option<&ReturnPath>) -> Response<Body> {
+    fn problem(
+        &self,
+        request: &CleanRequest,
+        problem: Problem,
+        return_path: Option<&ReturnPath>,
+    ) -> Response<Body> {
         let again = return_path.map(|path| self.sign_in_path(path));
         let page = pages::problem(
             &self.pages,

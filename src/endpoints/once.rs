@@ -39,7 +39,10 @@ struct Ledger {
 #[derive(Debug, Clone)]
 enum Entry {
     Underway(watch::Receiver<Option<Outcome>>),
-    Done { at: UnixSeconds, outcome: Option<Outcome> },
+    Done {
+        at: UnixSeconds,
+        outcome: Option<Outcome>,
+    },
 }
 
 /// What a callback has to do.
@@ -135,9 +138,18 @@ mod tests {
         };
         assert!(matches!(callbacks.begin("state", now), Turn::Wait(_)));
         callbacks.finish(ticket, Err(Problem::AccessDenied), now);
-        assert!(matches!(callbacks.begin("state", now), Turn::Shared(Err(Problem::AccessDenied))));
-        assert!(matches!(callbacks.begin("state", now.plus(Duration::from_secs(6))), Turn::Spent));
+        assert!(matches!(
+            callbacks.begin("state", now),
+            Turn::Shared(Err(Problem::AccessDenied))
+        ));
+        assert!(matches!(
+            callbacks.begin("state", now.plus(Duration::from_secs(6))),
+            Turn::Spent
+        ));
         assert!(matches!(callbacks.begin("other", now), Turn::First(_)));
-        assert!(matches!(callbacks.begin("state", now.plus(Duration::from_secs(700))), Turn::First(_)));
+        assert!(matches!(
+            callbacks.begin("state", now.plus(Duration::from_secs(700))),
+            Turn::First(_)
+        ));
     }
 }

@@ -32,7 +32,10 @@ impl ReturnPath {
         }
         let base = Url::parse(origin.as_str()).ok()?;
         let target = base.join(text).ok()?;
-        if target.origin() != base.origin() || !target.username().is_empty() || target.path().starts_with("//") {
+        if target.origin() != base.origin()
+            || !target.username().is_empty()
+            || target.path().starts_with("//")
+        {
             return None;
         }
         // The browser resolves dot segments before it asks, so the resolved path is what counts.
@@ -44,7 +47,9 @@ impl ReturnPath {
     pub fn parse_or_root(text: &str, origin: &PublicOrigin, endpoints: &EndpointPaths) -> Self {
         let without_query = || {
             let path = text.split(['?', '#']).next().unwrap_or("/");
-            (text.len() > MAXIMUM_BYTES).then(|| Self::parse(path, origin, endpoints)).flatten()
+            (text.len() > MAXIMUM_BYTES)
+                .then(|| Self::parse(path, origin, endpoints))
+                .flatten()
         };
         Self::parse(text, origin, endpoints)
             .or_else(without_query)
@@ -95,10 +100,30 @@ mod tests {
     #[test]
     fn nothing_leads_away_or_to_our_own_endpoints() {
         for text in [
-            "", "a", "//evil.test", "///evil.test", "/\\evil.test", "\\/evil.test", "https://evil.test", "https:evil.test",
-            "javascript:alert(1)", "/\tevil.test", "/\n/evil.test", " /a", "/a b", "/é", "@evil.test", ".evil.test",
-            "/.//evil.test", "/x/..//evil.test", "/%2e%2e//evil.test",
-            "/.logto/sign-out", "/.logto/sign-out?x", "/x/../.logto/sign-in", "/%2elogto/callback", "/.logto/%73ign-out",
+            "",
+            "a",
+            "//evil.test",
+            "///evil.test",
+            "/\\evil.test",
+            "\\/evil.test",
+            "https://evil.test",
+            "https:evil.test",
+            "javascript:alert(1)",
+            "/\tevil.test",
+            "/\n/evil.test",
+            " /a",
+            "/a b",
+            "/é",
+            "@evil.test",
+            ".evil.test",
+            "/.//evil.test",
+            "/x/..//evil.test",
+            "/%2e%2e//evil.test",
+            "/.logto/sign-out",
+            "/.logto/sign-out?x",
+            "/x/../.logto/sign-in",
+            "/%2elogto/callback",
+            "/.logto/%73ign-out",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
@@ -108,9 +133,15 @@ mod tests {
     fn a_long_one_falls_back_to_its_path() {
         let endpoints = EndpointPaths::under("/.logto");
         let long_query = format!("/page?{}", "q".repeat(3000));
-        assert_eq!(ReturnPath::parse_or_root(&long_query, &origin(), &endpoints).as_str(), "/page");
+        assert_eq!(
+            ReturnPath::parse_or_root(&long_query, &origin(), &endpoints).as_str(),
+            "/page"
+        );
         let long_path = format!("/{}", "p".repeat(3000));
-        assert_eq!(ReturnPath::parse_or_root(&long_path, &origin(), &endpoints).as_str(), "/");
+        assert_eq!(
+            ReturnPath::parse_or_root(&long_path, &origin(), &endpoints).as_str(),
+            "/"
+        );
     }
 
     proptest! {

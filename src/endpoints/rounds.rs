@@ -45,7 +45,12 @@ impl Rounds {
     pub fn completed(mut self, settings: &CookieSettings, now: UnixSeconds) -> Option<HeaderValue> {
         self.0.push(now);
         let kept = self.0.len().saturating_sub(LIMIT);
-        let moments: Vec<String> = self.0.iter().skip(kept).map(|moment| moment.as_u64().to_string()).collect();
+        let moments: Vec<String> = self
+            .0
+            .iter()
+            .skip(kept)
+            .map(|moment| moment.as_u64().to_string())
+            .collect();
         settings.sibling_cookie(SUFFIX, &moments.join("."), WINDOW)
     }
 

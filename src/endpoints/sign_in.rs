@@ -75,9 +75,11 @@ fn is_valid(name: &str, value: &str) -> bool {
         && match name {
             "first_screen" => FIRST_SCREENS.contains(&value),
             "prompt" => PROMPTS.contains(&value),
-            "direct_sign_in" => ["social:", "sso:"]
-                .iter()
-                .any(|method| value.strip_prefix(method).is_some_and(|target| !target.is_empty())),
+            "direct_sign_in" => ["social:", "sso:"].iter().any(|method| {
+                value
+                    .strip_prefix(method)
+                    .is_some_and(|target| !target.is_empty())
+            }),
             "ui_locales" => value
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')),
@@ -100,7 +102,9 @@ pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bo
         return endpoints.problem(request, Problem::BadRequest, Some(&return_path));
     };
     if registers {
-        choices.parameters.insert(0, ("first_screen".to_owned(), "register".to_owned()));
+        choices
+            .parameters
+            .insert(0, ("first_screen".to_owned(), "register".to_owned()));
     }
     if is_prefetch(request.headers()) {
         return answer::text(StatusCode::FORBIDDEN, "a sign-in is not prefetched\n");
@@ -141,7 +145,13 @@ pub(super) fn begin(
     let (code_verifier, code_challenge) = pkce::make();
     let nonce = pkce::nonce();
     let browser_hash = *browser.hash().as_bytes();
-    let state = SignInState::new(&code_verifier, nonce.clone(), return_path.as_str().to_owned(), browser_hash, now);
+    let state = SignInState::new(
+        &code_verifier,
+        nonce.clone(),
+        return_path.as_str().to_owned(),
+        browser_hash,
+        now,
+    );
     let Some(state) = state.seal(&endpoints.keyring) else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };

@@ -43,7 +43,9 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
         return endpoints.problem(&request, Problem::CrossSite, None);
     }
     let parts = request.into_parts();
-    let form = body::read_limited(parts.body, MAXIMUM_FORM_BYTES).await.unwrap_or_default();
+    let form = body::read_limited(parts.body, MAXIMUM_FORM_BYTES)
+        .await
+        .unwrap_or_default();
     let return_path = Parameters::parse(&form)
         .ok()
         .and_then(|form| wanted_path(endpoints, &form));
@@ -52,7 +54,11 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
 
 fn wanted_path(endpoints: &Endpoints, parameters: &Parameters) -> Option<ReturnPath> {
     let text = parameters.value("redirect")?;
-    Some(ReturnPath::parse_or_root(text, &endpoints.public_origin, &endpoints.paths))
+    Some(ReturnPath::parse_or_root(
+        text,
+        &endpoints.public_origin,
+        &endpoints.paths,
+    ))
 }
 
 /// Whether the request was made by a page of this site or typed by the user. Fetch metadata decides; a
@@ -73,8 +79,15 @@ fn is_same_site(headers: &HeaderMap, public_origin: &str) -> bool {
     }
 }
 
-fn confirm(endpoints: &Endpoints, request: &CleanRequest, return_path: Option<&ReturnPath>) -> Response<Body> {
-    let logto_origin = endpoints.logto.metadata().and_then(|metadata| metadata.end_session_origin());
+fn confirm(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    return_path: Option<&ReturnPath>,
+) -> Response<Body> {
+    let logto_origin = endpoints
+        .logto
+        .metadata()
+        .and_then(|metadata| metadata.end_session_origin());
     let page = pages::confirm_sign_out(
         &endpoints.pages,
         navigation::language(request.headers()),
@@ -100,12 +113,15 @@ async fn end(endpoints: &Endpoints, headers: &HeaderMap, return_path: Option<Ret
         // The browser is not kept waiting for a Logto that is down; the task goes on.
         let _ = tokio::time::timeout(REVOCATION_PATIENCE, revocation).await;
     }
-    let state = return_path.as_ref().and_then(|path| seal_state(endpoints, path, now));
+    let state = return_path
+        .as_ref()
+        .and_then(|path| seal_state(endpoints, path, now));
     let after = format!("{}{}", endpoints.public_origin.as_str(), endpoints.after_sign_out);
-    let end_session = endpoints
-        .logto
-        .metadata()
-        .and_then(|metadata| endpoints.logto.end_session_url(&metadata, &after, state.as_deref()));
+    let end_session = endpoints.logto.metadata().and_then(|metadata| {
+        endpoints
+            .logto
+            .end_session_url(&metadata, &after, state.as_deref())
+    });
     let mut response = match end_session {
         Some(url) => answer::redirect(StatusCode::SEE_OTHER, url.as_str()),
         None => {
@@ -145,5 +161,8 @@ pub(super) fn continue_after(endpoints: &Endpoints, request: &CleanRequest) -> O
         return None;
     }
     let path = ReturnPath::parse(path, &endpoints.public_origin, &endpoints.paths)?;
-    Some(answer::redirect(StatusCode::SEE_OTHER, &path.on(&endpoints.public_origin)))
+    Some(answer::redirect(
+        StatusCode::SEE_OTHER,
+        &path.on(&endpoints.public_origin),
+    ))
 }

@@ -151,7 +151,10 @@ impl Body {
     /// Runs what was tied to the end, once.
     fn end(&mut self, outcome: Outcome) {
         if let Some(callback) = self.on_end.take() {
-            callback(BodyEnd { bytes: self.bytes, outcome });
+            callback(BodyEnd {
+                bytes: self.bytes,
+                outcome,
+            });
         }
         self.guard = None;
     }
@@ -239,7 +242,11 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let outcome = if self.is_end_stream() { Outcome::Complete } else { Outcome::Abandoned };
+        let outcome = if self.is_end_stream() {
+            Outcome::Complete
+        } else {
+            Outcome::Abandoned
+        };
         self.end(outcome);
     }
 }
@@ -288,7 +295,10 @@ where
         let Ok(data) = frame.map_err(|_| ReadError::Failed)?.into_data() else {
             continue;
         };
-        let length = first.len().saturating_add(joined.len()).saturating_add(data.len());
+        let length = first
+            .len()
+            .saturating_add(joined.len())
+            .saturating_add(data.len());
         if length > limit {
             return Err(ReadError::TooLarge);
         }

@@ -48,7 +48,14 @@ mod tests {
 
     #[test]
     fn twins_fold_together() {
-        for twin in ["X-User-Sub", "x_user_sub", "X.User.Sub", "x-user_sub", "X!user~SUB", "x'User|sub"] {
+        for twin in [
+            "X-User-Sub",
+            "x_user_sub",
+            "X.User.Sub",
+            "x-user_sub",
+            "X!user~SUB",
+            "x'User|sub",
+        ] {
             assert!(folded_equals(twin.as_bytes(), b"x-user-sub"), "{twin}");
             assert_eq!(fold(twin.as_bytes()).as_ref(), b"x-user-sub", "{twin}");
         }

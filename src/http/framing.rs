@@ -4,8 +4,8 @@
 //! otherwise. Ambiguity is refused, never repaired (RFC 9112 §6.3). Afterwards the proxy drops both fields and
 //! lets the sending side frame the body anew from its known length.
 
-use ::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use ::http::Version;
+use ::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 
 /// Why a request's framing is refused: the client's fault. Answer 400 and close the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -109,10 +109,25 @@ mod tests {
     fn ambiguous_framing_is_refused() {
         use FramingError::*;
         for (lines, expected) in [
-            (&[("content-length", "5"), ("transfer-encoding", "chunked")][..], LengthAndEncoding),
-            (&[("transfer-encoding", "identity"), ("content-length", "5")], LengthAndEncoding),
-            (&[("transfer-encoding", "identity"), ("transfer-encoding", "chunked")], TransferEncoding),
-            (&[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], TransferEncoding),
+            (
+                &[("content-length", "5"), ("transfer-encoding", "chunked")][..],
+                LengthAndEncoding,
+            ),
+            (
+                &[("transfer-encoding", "identity"), ("content-length", "5")],
+                LengthAndEncoding,
+            ),
+            (
+                &[
+                    ("transfer-encoding", "identity"),
+                    ("transfer-encoding", "chunked"),
+                ],
+                TransferEncoding,
+            ),
+            (
+                &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+                TransferEncoding,
+            ),
             (&[("transfer-encoding", "gzip, chunked")], TransferEncoding),
             (&[("transfer-encoding", "chunked, chunked")], TransferEncoding),
             (&[("transfer-encoding", ",chunked")], TransferEncoding),
@@ -140,7 +155,10 @@ mod tests {
             assert_eq!(check(Version::HTTP_11, lines), Err(expected), "{lines:?}");
         }
         for version in [Version::HTTP_10, Version::HTTP_09, Version::HTTP_2] {
-            assert_eq!(check(version, &[("transfer-encoding", "chunked")]), Err(EncodingInVersion));
+            assert_eq!(
+                check(version, &[("transfer-encoding", "chunked")]),
+                Err(EncodingInVersion)
+            );
         }
     }
 }

@@ -8,8 +8,8 @@
 use super::folding::folded_starts_with;
 use super::trim_optional_whitespace;
 use ::http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -50,7 +50,9 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// The names in one line of `Connection`, trimmed.
 fn nominations(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    line.as_bytes().split(|byte| *byte == b',').map(trim_optional_whitespace)
+    line.as_bytes()
+        .split(|byte| *byte == b',')
+        .map(trim_optional_whitespace)
 }
 
 /// Options that name nothing which is not removed anyway.
@@ -97,11 +99,22 @@ mod tests {
     #[test]
     fn every_hop_by_hop_field_goes() {
         let gone = [
-            "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-            "transfer-encoding", "upgrade",
+            "connection",
+            "keep-alive",
+            "proxy-connection",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
         ];
         for name in gone {
-            assert_eq!(left(&[(name, b"x"), (name, b"y"), ("accept", b"z")]), ["accept"], "{name}");
+            assert_eq!(
+                left(&[(name, b"x"), (name, b"y"), ("accept", b"z")]),
+                ["accept"],
+                "{name}"
+            );
         }
     }
 
@@ -124,7 +137,10 @@ mod tests {
     #[test]
     fn nominations_do_not_touch_host_framing_or_forwarding() {
         let lines: &[(&str, &[u8])] = &[
-            ("connection", b"host, Content-Length, X-Forwarded-For, x-forwarded-proto, forwarded, X-Real-IP"),
+            (
+                "connection",
+                b"host, Content-Length, X-Forwarded-For, x-forwarded-proto, forwarded, X-Real-IP",
+            ),
             ("host", b"a.test"),
             ("content-length", b"3"),
             ("x-forwarded-for", b"1.2.3.4"),
@@ -134,7 +150,14 @@ mod tests {
         ];
         assert_eq!(
             left(lines),
-            ["content-length", "forwarded", "host", "x-forwarded-for", "x-forwarded-proto", "x-real-ip"]
+            [
+                "content-length",
+                "forwarded",
+                "host",
+                "x-forwarded-for",
+                "x-forwarded-proto",
+                "x-real-ip"
+            ]
         );
     }
 

@@ -5,8 +5,8 @@
 //! party takes). Knows no list of allowed hosts, and never builds a URL.
 
 use super::target::RequestTarget;
-use ::http::header::{HOST, HeaderMap, HeaderValue};
 use ::http::Version;
+use ::http::header::{HOST, HeaderMap, HeaderValue};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -55,7 +55,11 @@ impl HostAndPort {
         } else {
             value.clone()
         };
-        Ok(Self { value, host_bytes, port })
+        Ok(Self {
+            value,
+            host_bytes,
+            port,
+        })
     }
 
     /// `host` or `host:port`, lower case.
@@ -151,20 +155,25 @@ fn is_name_or_ipv4(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let mut last = "";
     for label in name.split('.') {
-        if label.is_empty() || !label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        if label.is_empty()
+            || !label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        {
             return false;
         }
         last = label;
     }
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
-        || last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")).is_some_and(|digits| {
-            digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-        });
+        || last
+            .strip_prefix("0x")
+            .or_else(|| last.strip_prefix("0X"))
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     !is_number || host.parse::<Ipv4Addr>().is_ok()
 }
 
 /// 1 to 65535 in plain decimal, no sign, no leading zero.
-fn parse_port(digits: &str) -> Option<u16> {
+pub(super) fn parse_port(digits: &str) -> Option<u16> {
     if digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -197,12 +206,31 @@ mod tests {
             ("my_app", "my_app", "my_app", None),
             ("127.0.0.1:80", "127.0.0.1:80", "127.0.0.1", Some(80)),
             ("[::1]", "[::1]", "[::1]", None),
-            ("[2001:DB8::1]:443", "[2001:db8::1]:443", "[2001:db8::1]", Some(443)),
-            ("xn--bcher-kva.example.", "xn--bcher-kva.example.", "xn--bcher-kva.example.", None),
-            ("1password.example", "1password.example", "1password.example", None),
+            (
+                "[2001:DB8::1]:443",
+                "[2001:db8::1]:443",
+                "[2001:db8::1]",
+                Some(443),
+            ),
+            (
+                "xn--bcher-kva.example.",
+                "xn--bcher-kva.example.",
+                "xn--bcher-kva.example.",
+                None,
+            ),
+            (
+                "1password.example",
+                "1password.example",
+                "1password.example",
+                None,
+            ),
         ] {
             let parsed: HostAndPort = line.parse().expect(line);
-            assert_eq!((parsed.as_str(), parsed.host(), parsed.port()), (expected, name, port), "{line}");
+            assert_eq!(
+                (parsed.as_str(), parsed.host(), parsed.port()),
+                (expected, name, port),
+                "{line}"
+            );
             assert_eq!(host(&[line], "/").as_deref(), Ok(expected));
         }
     }
@@ -210,10 +238,47 @@ mod tests {
     #[test]
     fn anything_else_is_malformed() {
         for line in [
-            "", " ", "a b", "a,b", "a@b", "user:x@b", "a/b?c", "a#b", "a?b", "a\\b", "a:", "a:0", "a:080", "a:+80", "a:65536",
-            "a:80:80", "a:b", ":80", ".", "..", "a..b", ".a", "a%41", "a;b", "a'b", "127.1", "0x7f.1", "0x7f000001", "2130706433",
-            "127.0.0.01", "127.0.0.1.", "1.2.3.4.5", "256.1.1.1", "[::1", "::1", "[::1]x", "[::1]:", "[fe80::1%25eth0]", "[1.2.3.4]",
-            "[]", "ex\u{e4}mple.com",
+            "",
+            " ",
+            "a b",
+            "a,b",
+            "a@b",
+            "user:x@b",
+            "a/b?c",
+            "a#b",
+            "a?b",
+            "a\\b",
+            "a:",
+            "a:0",
+            "a:080",
+            "a:+80",
+            "a:65536",
+            "a:80:80",
+            "a:b",
+            ":80",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a%41",
+            "a;b",
+            "a'b",
+            "127.1",
+            "0x7f.1",
+            "0x7f000001",
+            "2130706433",
+            "127.0.0.01",
+            "127.0.0.1.",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[::1]:",
+            "[fe80::1%25eth0]",
+            "[1.2.3.4]",
+            "[]",
+            "ex\u{e4}mple.com",
         ] {
             assert_eq!(host(&[line], "/"), Err(HostError::Malformed), "{line:?}");
         }
@@ -235,13 +300,19 @@ mod tests {
             "HTTP/1.0 too"
         );
         let from_authority = request_host(Version::HTTP_2, &HeaderMap::new(), &target("https://A.test/x"));
-        assert_eq!(from_authority.map(|host| host.to_string()).as_deref(), Ok("a.test"));
+        assert_eq!(
+            from_authority.map(|host| host.to_string()).as_deref(),
+            Ok("a.test")
+        );
     }
 
     #[test]
     fn the_ordinary_host_shares_the_fields_bytes() {
         let value = HeaderValue::from_maybe_shared(bytes::Bytes::from("example.com".to_owned())).unwrap();
         let parsed = HostAndPort::from_value(&value).unwrap();
-        assert_eq!(parsed.as_header_value().as_bytes().as_ptr(), value.as_bytes().as_ptr());
+        assert_eq!(
+            parsed.as_header_value().as_bytes().as_ptr(),
+            value.as_bytes().as_ptr()
+        );
     }
 }

@@ -41,7 +41,10 @@ fn trim_optional_whitespace(mut bytes: &[u8]) -> &[u8] {
 /// The items of a comma-separated field over all its lines, trimmed, empty ones left out (RFC 9110 §5.6.1).
 ///
 /// Commas inside quoted strings split too: no field read this way has a use for them.
-fn list_items<'a>(headers: &'a ::http::HeaderMap, name: &::http::HeaderName) -> impl Iterator<Item = &'a [u8]> {
+fn list_items<'a>(
+    headers: &'a ::http::HeaderMap,
+    name: &::http::HeaderName,
+) -> impl Iterator<Item = &'a [u8]> {
     headers
         .get_all(name)
         .iter()

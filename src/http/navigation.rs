@@ -4,8 +4,8 @@
 //! followed one would end in a CORS error, start sign-ins nobody asked for, or show a page that must not be
 //! framed; those get a 401. What is decided here grants nothing.
 
-use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, UPGRADE};
 use ::http::Method;
+use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, UPGRADE};
 
 static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -44,13 +44,21 @@ pub fn audience(method: &Method, headers: &HeaderMap) -> Audience {
     }
     let is_browser = match (headers.get(&SEC_FETCH_MODE), headers.get(&SEC_FETCH_DEST)) {
         (None, None) => {
-            !is_scripted(headers) && !headers.contains_key(UPGRADE) && !is_grpc(headers) && accepts_html(headers)
+            !is_scripted(headers)
+                && !headers.contains_key(UPGRADE)
+                && !is_grpc(headers)
+                && accepts_html(headers)
         }
         (mode, destination) => {
-            mode.is_none_or(|mode| mode == "navigate") && destination.is_none_or(|destination| destination == "document")
+            mode.is_none_or(|mode| mode == "navigate")
+                && destination.is_none_or(|destination| destination == "document")
         }
     };
-    if is_browser { Audience::Browser } else { Audience::Program }
+    if is_browser {
+        Audience::Browser
+    } else {
+        Audience::Program
+    }
 }
 
 /// Whether `Accept` asks for HTML by name (`text/html`, `application/xhtml+xml`, `text/*`) and does not prefer
@@ -104,7 +112,9 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
 /// `X-Requested-With` as scripts set it. Android's WebView puts its package name there on navigations too, and
 /// every package name has a dot.
 fn is_scripted(headers: &HeaderMap) -> bool {
-    headers.get(&X_REQUESTED_WITH).is_some_and(|value| !value.as_bytes().contains(&b'.'))
+    headers
+        .get(&X_REQUESTED_WITH)
+        .is_some_and(|value| !value.as_bytes().contains(&b'.'))
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -122,14 +132,18 @@ fn ends_with_json(media: &[u8]) -> bool {
 }
 
 fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {
-    value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    value
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// The items of a weighted list with their weights in thousandths (RFC 9110 §12.4.2): 1000 when none is given,
 /// 0 when it is malformed, so that nobody's preference is guessed.
 fn weighted<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = (&'a [u8], u16)> {
     super::list_items(headers, name).map(|item| {
-        let mut parts = item.split(|byte| *byte == b';').map(super::trim_optional_whitespace);
+        let mut parts = item
+            .split(|byte| *byte == b';')
+            .map(super::trim_optional_whitespace);
         let value = parts.next().unwrap_or_default();
         let weight = parts.find_map(|parameter| match parameter {
             [b'q' | b'Q', b'=', digits @ ..] => Some(thousandths(digits)),
@@ -169,101 +183,4 @@ impl Language {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
-
-    const CHROME: &str =
-        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7";
-
-    #[test]
-    fn only_a_top_level_navigation_is_a_browsers() {
-        let html = ("accept", CHROME);
-        for (what, lines, expected) in [
-            ("Chrome", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), html][..], Audience::Browser),
-            ("navigate, odd Accept", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "*/*")], Audience::Browser),
-            ("navigate, no dest", &[("sec-fetch-mode", "navigate")], Audience::Browser),
-            ("document, no mode", &[("sec-fetch-dest", "document")], Audience::Browser),
-            ("old browser", &[html], Audience::Browser),
-            ("Android WebView", &[html, ("x-requested-with", "com.example.app")], Audience::Browser),
-            ("iframe", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe"), html], Audience::Program),
-            ("embed", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "embed"), html], Audience::Program),
-            ("fetch()", &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), html], Audience::Program),
-            ("same-origin fetch", &[("sec-fetch-mode", "same-origin"), html], Audience::Program),
-            ("image", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"), html], Audience::Program),
-            ("WebSocket", &[("sec-fetch-mode", "websocket"), ("upgrade", "websocket")], Audience::Program),
-            ("WebSocket, old", &[html, ("upgrade", "websocket")], Audience::Program),
-            ("XHR", &[html, ("x-requested-with", "XMLHttpRequest")], Audience::Program),
-            ("gRPC", &[html, ("content-type", "application/grpc+proto")], Audience::Program),
-            ("prefetch", &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch;prerender")], Audience::Program),
-            ("prefetch, Safari", &[html, ("purpose", "Prefetch")], Audience::Program),
-            ("prefetch, Firefox", &[html, ("x-moz", "prefetch")], Audience::Program),
-            ("curl", &[("accept", "*/*")], Audience::Program),
-            ("nothing", &[], Audience::Program),
-            ("EventSource", &[("accept", "text/event-stream")], Audience::Program),
-            ("axios", &[("accept", "application/json, text/plain, */*")], Audience::Program),
-        ] {
-            assert_eq!(audience(&Method::GET, &map(lines)), expected, "{what}");
-        }
-        let navigation = map(&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), html]);
-        assert_eq!(audience(&Method::HEAD, &navigation), Audience::Browser);
-        for method in [Method::POST, Method::PUT, Method::OPTIONS, Method::DELETE] {
-            assert_eq!(audience(&method, &navigation), Audience::Program, "{method}");
-        }
-    }
-
-    #[test]
-    fn html_is_asked_for_by_name_and_weight() {
-        for (accept, expected) in [
-            (CHROME, true),
-            ("text/html", true),
-            ("TEXT/HTML", true),
-            ("application/xhtml+xml", true),
-            ("text/*", true),
-            ("text/html, application/json", true),
-            ("application/json;q=0.9, text/html", true),
-            ("application/json, text/html", false),
-            ("text/html;q=0.5, application/json", false),
-            ("text/html;q=0.5, application/problem+json;q=0.6", false),
-            ("text/html;level=1;q=0.4, application/json;q=0.3", true),
-            ("text/html;q=0", false),
-            ("text/html;q=0.000", false),
-            ("text/html;q=2", false),
-            ("text/html;q=0.1234", false),
-            ("text/html;q=x", false),
-            ("*/*", false),
-            ("text/htmlx", false),
-            ("", false),
-        ] {
-            assert_eq!(accepts_html(&map(&[("accept", accept)])), expected, "{accept}");
-        }
-        assert!(accepts_html(&map(&[("accept", "image/png"), ("accept", "text/html")])), "several lines");
-    }
-
-    #[test]
-    fn language_follows_the_weights() {
-        for (accept, expected) in [
-            ("ja", Language::Japanese),
-            ("ja-JP,ja;q=0.9,en-US;q=0.8", Language::Japanese),
-            ("en-US,en;q=0.9,ja;q=0.8", Language::English),
-            ("en;q=0.5, JA;q=0.6", Language::Japanese),
-            ("ja;q=0.5, en;q=0.5", Language::Japanese),
-            ("zh-CN, ja;q=0.1", Language::Japanese),
-            ("ja;q=0", Language::English),
-            ("jav", Language::English),
-            ("*", Language::English),
-            ("de", Language::English),
-            ("", Language::English),
-        ] {
-            assert_eq!(language(&map(&[("accept-language", accept)])), expected, "{accept}");
-        }
-        assert_eq!(language(&HeaderMap::new()), Language::English);
-    }
-}
+mod tests;

@@ -55,7 +55,11 @@ pub fn traceparent(headers: &HeaderMap, trusted_peer: bool) -> HeaderValue {
 /// Drops `tracestate` when `traceparent` is new (it belongs to the old one), and other spellings of the three
 /// names (`X_Request_Id`) always.
 pub fn write_request_id(headers: &mut HeaderMap, trusted_peer: bool) -> HeaderValue {
-    let twins: Vec<HeaderName> = headers.keys().filter(|name| is_twin(name.as_str().as_bytes())).cloned().collect();
+    let twins: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_twin(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
     for twin in twins {
         headers.remove(twin);
     }
@@ -82,7 +86,9 @@ fn only_line<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a Header
 
 fn is_request_id(bytes: &[u8]) -> bool {
     (1..=REQUEST_ID_BYTES).contains(&bytes.len())
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
 /// Version 00: `00-<32 hex>-<16 hex>-<2 hex>`, lower case, neither identifier all zeros.
@@ -93,9 +99,12 @@ fn is_traceparent(bytes: &[u8]) -> bool {
             part.len() == length && part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         })
     };
-    let has_shape = bytes.starts_with(b"00-") && part(2) && part(32) && part(16) && part(2) && parts.next().is_none();
+    let has_shape =
+        bytes.starts_with(b"00-") && part(2) && part(32) && part(16) && part(2) && parts.next().is_none();
     let is_zero = |range: std::ops::Range<usize>| {
-        bytes.get(range).is_none_or(|digits| digits.iter().all(|digit| *digit == b'0'))
+        bytes
+            .get(range)
+            .is_none_or(|digits| digits.iter().all(|digit| *digit == b'0'))
     };
     has_shape && !is_zero(3..35) && !is_zero(36..52)
 }
@@ -139,7 +148,10 @@ mod tests {
     fn map(lines: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         headers
     }
@@ -159,7 +171,9 @@ mod tests {
             assert!(seen.insert(trace));
         }
         let here = request_id(&HeaderMap::new(), false);
-        let there = std::thread::spawn(|| request_id(&HeaderMap::new(), false)).join().unwrap();
+        let there = std::thread::spawn(|| request_id(&HeaderMap::new(), false))
+            .join()
+            .unwrap();
         assert_ne!(here, there);
     }
 
@@ -178,7 +192,10 @@ mod tests {
         for id in ["", "a b", "a\"b", "a,b", "<x>", "${jndi}", long.as_str()] {
             assert_ne!(request_id(&map(&[("x-request-id", id)]), true), id, "{id}");
         }
-        assert_ne!(request_id(&map(&[("x-request-id", "a"), ("x-request-id", "a")]), true), "a");
+        assert_ne!(
+            request_id(&map(&[("x-request-id", "a"), ("x-request-id", "a")]), true),
+            "a"
+        );
         for trace in [
             "",
             "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
@@ -189,7 +206,11 @@ mod tests {
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
             "00-0af7651916cd43dd8448eb211c80319-cb7ad6b7169203331-01",
         ] {
-            assert_ne!(traceparent(&map(&[("traceparent", trace)]), true), trace, "{trace}");
+            assert_ne!(
+                traceparent(&map(&[("traceparent", trace)]), true),
+                trace,
+                "{trace}"
+            );
         }
     }
 

@@ -95,7 +95,11 @@ impl RequestTarget {
         let scheme_bytes = scheme.map_or(0, |scheme| scheme.len().saturating_add("://".len()));
         let authority_bytes = authority.map_or(0, |authority| authority.as_str().len());
         let path_bytes = uri.path_and_query().map_or(0, |path| path.as_str().len());
-        if path_bytes.saturating_add(authority_bytes).saturating_add(scheme_bytes) > target_bytes {
+        if path_bytes
+            .saturating_add(authority_bytes)
+            .saturating_add(scheme_bytes)
+            > target_bytes
+        {
             return Err(TargetError::TooLong);
         }
         let authority = match (scheme, authority) {
@@ -114,9 +118,8 @@ impl RequestTarget {
                 Some(b'/') => path.clone(),
                 Some(b'*') => return Err(TargetError::AsteriskForm),
                 // `http://host?query`: the empty path of an absolute-form is `/` (RFC 9110 §4.2.3).
-                Some(b'?') if authority.is_some() => {
-                    PathAndQuery::try_from(format!("/{path}")).map_err(|_| TargetError::Malformed)?
-                }
+                Some(b'?') if authority.is_some() => PathAndQuery::try_from(format!("/{}", path.as_str()))
+                    .map_err(|_| TargetError::Malformed)?,
                 Some(_) | None => return Err(TargetError::Malformed),
             },
         };
@@ -205,7 +208,10 @@ static CLASSES: [Class; 256] = {
 };
 
 fn classify(byte: u8) -> Class {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Refused(Ambiguity::NonAscii))
+    CLASSES
+        .get(usize::from(byte))
+        .copied()
+        .unwrap_or(Class::Refused(Ambiguity::NonAscii))
 }
 
 /// One walk over the path. `path` starts with `/`.

@@ -7,7 +7,8 @@
 
 use super::list_items;
 use ::http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use ::http::{HeaderName, HeaderValue, Method, Version};
 
@@ -44,7 +45,11 @@ pub enum UpgradeError {
 ///
 /// # Errors
 /// A request that asks for `websocket`, and for nothing else, but breaks the handshake's rules.
-pub fn requested_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> Result<Upgrade, UpgradeError> {
+pub fn requested_upgrade(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<Upgrade, UpgradeError> {
     if !headers.contains_key(UPGRADE) {
         return Ok(Upgrade::None);
     }
@@ -53,7 +58,9 @@ pub fn requested_upgrade(method: &Method, version: Version, headers: &HeaderMap)
         return Ok(Upgrade::None);
     }
     let mut protocols = list_items(headers, &UPGRADE);
-    let is_websocket = protocols.next().is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+    let is_websocket = protocols
+        .next()
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     if !is_websocket || protocols.next().is_some() {
         return Ok(Upgrade::None);
     }
@@ -64,7 +71,10 @@ pub fn requested_upgrade(method: &Method, version: Version, headers: &HeaderMap)
         return Err(UpgradeError::Connection);
     }
     if headers.contains_key(TRANSFER_ENCODING)
-        || headers.get_all(CONTENT_LENGTH).iter().any(|length| length.as_bytes() != b"0")
+        || headers
+            .get_all(CONTENT_LENGTH)
+            .iter()
+            .any(|length| length.as_bytes() != b"0")
     {
         return Err(UpgradeError::Body);
     }
@@ -99,7 +109,9 @@ fn only_line<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a Header
 fn is_key(key: &[u8]) -> bool {
     key.strip_suffix(b"==").is_some_and(|letters| {
         letters.len() == 22
-            && letters.iter().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, b'+' | b'/'))
+            && letters
+                .iter()
+                .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, b'+' | b'/'))
     })
 }
 
@@ -117,7 +129,10 @@ mod tests {
     fn map(lines: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                value.parse().unwrap(),
+            );
         }
         headers
     }
@@ -137,19 +152,45 @@ mod tests {
     fn a_proper_handshake_passes() {
         assert_eq!(requested(&map(HANDSHAKE)), Ok(Upgrade::WebSocket));
         assert_eq!(requested(&with("content-length", &["0"])), Ok(Upgrade::WebSocket));
-        assert_eq!(requested(&with("connection", &["close", "upgrade"])), Ok(Upgrade::WebSocket));
+        assert_eq!(
+            requested(&with("connection", &["close", "upgrade"])),
+            Ok(Upgrade::WebSocket)
+        );
     }
 
     #[test]
     fn other_protocols_are_dropped() {
-        for value in ["h2c", "H2C", "websocket, h2c", "h2c, websocket", "TLS/1.0", "websocket/13", "websockets", "", ","] {
-            assert_eq!(requested(&with("upgrade", &[value])), Ok(Upgrade::None), "{value:?}");
+        for value in [
+            "h2c",
+            "H2C",
+            "websocket, h2c",
+            "h2c, websocket",
+            "TLS/1.0",
+            "websocket/13",
+            "websockets",
+            "",
+            ",",
+        ] {
+            assert_eq!(
+                requested(&with("upgrade", &[value])),
+                Ok(Upgrade::None),
+                "{value:?}"
+            );
         }
-        assert_eq!(requested(&with("upgrade", &["websocket", "h2c"])), Ok(Upgrade::None));
-        assert_eq!(requested(&with("upgrade", &["websocket", "websocket"])), Ok(Upgrade::None));
+        assert_eq!(
+            requested(&with("upgrade", &["websocket", "h2c"])),
+            Ok(Upgrade::None)
+        );
+        assert_eq!(
+            requested(&with("upgrade", &["websocket", "websocket"])),
+            Ok(Upgrade::None)
+        );
         assert_eq!(requested(&with("upgrade", &[])), Ok(Upgrade::None));
         for version in [Version::HTTP_10, Version::HTTP_2] {
-            assert_eq!(requested_upgrade(&Method::GET, version, &map(HANDSHAKE)), Ok(Upgrade::None));
+            assert_eq!(
+                requested_upgrade(&Method::GET, version, &map(HANDSHAKE)),
+                Ok(Upgrade::None)
+            );
         }
     }
 
@@ -167,14 +208,25 @@ mod tests {
             ("sec-websocket-version", &["13, 8"], Version),
             ("sec-websocket-version", &["13", "13"], Version),
             ("sec-websocket-key", &[], Key),
-            ("sec-websocket-key", &["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="], Key),
+            (
+                "sec-websocket-key",
+                &["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="],
+                Key,
+            ),
             ("sec-websocket-key", &["short=="], Key),
             ("sec-websocket-key", &["dGhlIHNhbXBsZSBub25jZQAA"], Key),
             ("sec-websocket-key", &["dGhlIHNhbXBsZSBub25j!Q=="], Key),
         ] {
-            assert_eq!(requested(&with(name, values)), Err(expected), "{name}: {values:?}");
+            assert_eq!(
+                requested(&with(name, values)),
+                Err(expected),
+                "{name}: {values:?}"
+            );
         }
-        assert_eq!(requested_upgrade(&::http::Method::POST, ::http::Version::HTTP_11, &map(HANDSHAKE)), Err(Method));
+        assert_eq!(
+            requested_upgrade(&::http::Method::POST, ::http::Version::HTTP_11, &map(HANDSHAKE)),
+            Err(Method)
+        );
     }
 
     #[test]
@@ -187,8 +239,13 @@ mod tests {
         assert!(allowed(&["https://app.example.com"]));
         assert!(allowed(&["https://App.Example.com"]));
         for origin in [
-            "null", "", "http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.test",
-            "https://app.example.com/", "https://evil.test",
+            "null",
+            "",
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.evil.test",
+            "https://app.example.com/",
+            "https://evil.test",
         ] {
             assert!(!allowed(&[origin]), "{origin}");
         }

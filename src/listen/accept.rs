@@ -82,12 +82,18 @@ impl BoundListener {
         match &self.listener {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                let peer = Peer { address: Some(address), tls: false };
+                let peer = Peer {
+                    address: Some(address),
+                    tls: false,
+                };
                 Ok((Accepted::Tcp(stream.into_std()?), peer))
             }
             Listener::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let peer = Peer { address: None, tls: false };
+                let peer = Peer {
+                    address: None,
+                    tls: false,
+                };
                 Ok((Accepted::Unix(stream.into_std()?), peer))
             }
         }
@@ -138,7 +144,11 @@ impl Acceptor {
     /// The accept loop of one listener. At the limit, connections wait in the kernel's queue.
     pub async fn run(self, listener: BoundListener) {
         loop {
-            let Some(Ok(place)) = self.stop.run_until_cancelled(Arc::clone(&self.places).acquire_owned()).await else {
+            let Some(Ok(place)) = self
+                .stop
+                .run_until_cancelled(Arc::clone(&self.places).acquire_owned())
+                .await
+            else {
                 return;
             };
             match self.stop.run_until_cancelled(listener.accept()).await {

@@ -34,7 +34,8 @@ pub(super) struct Activity {
 
 impl Activity {
     fn enter(&self, phase: u8) {
-        self.since.store(self.ticks.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.since
+            .store(self.ticks.load(Ordering::Relaxed), Ordering::Relaxed);
         self.phase.store(phase, Ordering::Relaxed);
     }
 
@@ -56,7 +57,10 @@ impl Activity {
             IN_HEADER => deadlines.header,
             _ => return false,
         };
-        let ticks = self.ticks.load(Ordering::Relaxed).wrapping_sub(self.since.load(Ordering::Relaxed));
+        let ticks = self
+            .ticks
+            .load(Ordering::Relaxed)
+            .wrapping_sub(self.since.load(Ordering::Relaxed));
         u64::from(ticks) > limit.as_secs()
     }
 }
@@ -137,7 +141,11 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);

@@ -80,7 +80,9 @@ impl Workers {
         for index in 0..count.get() {
             let (queue, connections) = mpsc::unbounded_channel();
             queues.push(queue);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let tasks = Tasks::new();
             let worker = Arc::new(Worker {
                 settings,
@@ -95,9 +97,11 @@ impl Workers {
                 draining: draining.clone(),
             });
             let stopping = stopping.clone();
-            let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-                runtime.block_on(stopping.run_until_cancelled(worker.run(connections)));
-            })?;
+            let thread = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    runtime.block_on(stopping.run_until_cancelled(worker.run(connections)));
+                })?;
             threads.push(thread);
         }
         let dealer = Dealer {
@@ -121,9 +125,15 @@ impl Workers {
     /// everything finished in time.
     pub async fn drain(self, timeout: Duration) -> bool {
         self.draining.cancel();
-        let Self { dealer, stopping, threads, .. } = self;
+        let Self {
+            dealer,
+            stopping,
+            threads,
+            ..
+        } = self;
         drop(dealer);
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
+        let joined =
+            tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
         let mut joined = std::pin::pin!(joined);
         if let Ok(finished) = tokio::time::timeout(timeout, joined.as_mut()).await {
             return finished.unwrap_or(false);
@@ -177,7 +187,9 @@ impl Worker {
 
     fn start_watchdog(self: &Arc<Self>) -> AbortHandle {
         let worker = Arc::clone(self);
-        Tasks::new().spawn(async move { worker.watchdog.run().await }).abort_handle()
+        Tasks::new()
+            .spawn(async move { worker.watchdog.run().await })
+            .abort_handle()
     }
 
     fn take(self: &Arc<Self>, (connection, peer, place): Dealt) {

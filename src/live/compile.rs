@@ -75,6 +75,8 @@ pub struct Compiled {
     pub listen: Vec<ListenAddress>,
     /// Where health is served.
     pub admin: Option<ListenAddress>,
+    /// Whether nobody chose that address: it may then be taken.
+    pub admin_is_default: bool,
     /// Number of workers.
     pub workers: NonZeroUsize,
     /// How workers treat connections.
@@ -100,16 +102,28 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         idle: config.session.idle_timeout,
         lifetime: config.session.lifetime,
     };
-    let cookies = Arc::new(SessionCookies::new(cookie_settings, Arc::clone(&keyring), limits)?);
+    let cookies = Arc::new(SessionCookies::new(
+        cookie_settings,
+        Arc::clone(&keyring),
+        limits,
+    )?);
     let kept_claims = kept_claims(&header_rules)?;
     let hugging_face = config.logto.scopes.iter().any(|scope| scope == "identities");
-    let expected_cookie_bytes =
-        expected_cookie_bytes(&config.session.cookie_name, &header_rules, &kept_claims, hugging_face);
+    let expected_cookie_bytes = expected_cookie_bytes(
+        &config.session.cookie_name,
+        &header_rules,
+        &kept_claims,
+        hugging_face,
+    );
     let endpoints = Endpoints {
         paths: endpoint_paths(config),
         public_origin: public_origin.clone(),
         after_sign_out: config.endpoints.after_sign_out.clone(),
-        logto: Logto::new(logto_settings(config, &header_rules), clock.clone(), tasks.clone())?,
+        logto: Logto::new(
+            logto_settings(config, &header_rules),
+            clock.clone(),
+            tasks.clone(),
+        )?,
         keyring,
         cookies: Arc::clone(&cookies),
         binding_cookie,
@@ -158,6 +172,7 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         upstream: Arc::new(upstream_settings(config)?),
         listen: config.listen.iter().map(listen_address).collect(),
         admin: admin_address(config),
+        admin_is_default: config.admin_is_default,
         workers: config.workers,
         worker_settings: worker_settings(config),
         connections: config.limits.connections.get(),
@@ -191,7 +206,9 @@ fn header_rules(config: &Config) -> Result<HeaderRules, CompileError> {
     let asks_identities = config.logto.scopes.iter().any(|scope| scope == "identities");
     if !asks_identities {
         // Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
-        rules.retain(|rule| !matches!(&rule.source, Source::Claim { path, .. } if path.top_level() == "identities"));
+        rules.retain(
+            |rule| !matches!(&rule.source, Source::Claim { path, .. } if path.top_level() == "identities"),
+        );
     }
     for header in &config.headers {
         let source = match &header.source {
@@ -297,7 +314,10 @@ fn sign_in_defaults(config: &Config) -> SignInDefaults {
         }
     };
     set("direct_sign_in", sign_in.direct.as_ref().map(ToString::to_string));
-    set("first_screen", sign_in.first_screen.map(|screen| screen.as_str().to_owned()));
+    set(
+        "first_screen",
+        sign_in.first_screen.map(|screen| screen.as_str().to_owned()),
+    );
     let locales = (!sign_in.ui_locales.is_empty()).then(|| sign_in.ui_locales.join(" "));
     set("ui_locales", locales);
     set("organization_id", sign_in.organization_id.clone());
@@ -336,7 +356,9 @@ fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 fn upstream_host(config: &Config) -> UpstreamHost {
     match &config.upstream_host {
         config::UpstreamHost::Keep => UpstreamHost::Keep,
-        config::UpstreamHost::Rewrite(host) | config::UpstreamHost::Value(host) => UpstreamHost::Replace(host.clone()),
+        config::UpstreamHost::Rewrite(host) | config::UpstreamHost::Value(host) => {
+            UpstreamHost::Replace(host.clone())
+        }
     }
 }
 
@@ -368,7 +390,10 @@ fn upstream_settings(config: &Config) -> Result<upstream::Settings, CompileError
 
 fn worker_settings(config: &Config) -> WorkerSettings {
     // Room for the request line beside the fields; never so little that bodies are read in crumbs.
-    let header = config.limits.header_bytes.saturating_add(config.limits.target_bytes);
+    let header = config
+        .limits
+        .header_bytes
+        .saturating_add(config.limits.target_bytes);
     WorkerSettings {
         maximum_headers: config.limits.headers,
         buffer_bytes: header.saturating_add(1024).max(64 * 1024),

@@ -11,7 +11,10 @@ const LOCKED_DOWN: HeaderValue = HeaderValue::from_static("default-src 'none'; f
 
 fn protect(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers
@@ -35,7 +38,9 @@ fn answer(status: StatusCode, content_type: Option<&'static str>, body: Body) ->
 pub fn page(status: StatusCode, page: Page) -> Response<Body> {
     let mut response = answer(status, Some("text/html; charset=utf-8"), Body::full(page.html));
     if let Ok(policy) = HeaderValue::try_from(page.content_security_policy) {
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
@@ -59,6 +64,9 @@ pub fn redirect(status: StatusCode, location: &str) -> Response<Body> {
             response.headers_mut().insert(header::LOCATION, location);
             response
         }
-        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "no valid address to redirect to\n"),
+        Err(_) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "no valid address to redirect to\n",
+        ),
     }
 }

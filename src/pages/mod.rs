@@ -146,7 +146,13 @@ mod tests {
             title: "<Shop>".into(),
             support_url: None,
         };
-        let page = refused(&settings, Language::English, "<script>alert(1)</script>", "/again", "abc");
+        let page = refused(
+            &settings,
+            Language::English,
+            "<script>alert(1)</script>",
+            "/again",
+            "abc",
+        );
         assert!(!page.html.contains("<script"));
         assert!(page.html.contains("&lt;script&gt;"));
         assert!(page.html.contains("&lt;Shop&gt;"));
@@ -168,7 +174,12 @@ mod tests {
 
     #[test]
     fn the_page_names_its_language_and_the_hash_of_its_style() {
-        let page = signed_out(&PageSettings::default(), Language::Japanese, true, "/.logto/sign-in");
+        let page = signed_out(
+            &PageSettings::default(),
+            Language::Japanese,
+            true,
+            "/.logto/sign-in",
+        );
         assert!(page.html.contains("<html lang=\"ja\""));
         assert!(page.content_security_policy.contains("'sha256-"));
     }

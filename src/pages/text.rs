@@ -133,7 +133,10 @@ impl Problem {
 
     const fn english(self) -> Words {
         match self {
-            Self::Expired => words("This sign-in has expired", "It was begun too long ago. Please start again."),
+            Self::Expired => words(
+                "This sign-in has expired",
+                "It was begun too long ago. Please start again.",
+            ),
             Self::OtherBrowser => Words {
                 heading: "This sign-in was not begun here",
                 explanation: "The browser did not bring back the cookie that was set when the sign-in began.",
@@ -143,14 +146,38 @@ impl Problem {
                     "The site is open at another address than the one it is configured for.",
                 ],
             },
-            Self::BadCallback => words("The sign-in could not be completed", "The answer that came back is incomplete or was changed. Please start again."),
-            Self::AlreadyUsed => words("This sign-in was already used", "Each sign-in works once. Please start again."),
-            Self::AccessDenied => words("Access was denied", "Your account may not use this application. Ask whoever runs it for access."),
-            Self::RefusedByLogto => words("The sign-in was refused", "The sign-in service did not accept the request. Please start again."),
-            Self::NotVerified => words("The sign-in could not be verified", "The answer of the sign-in service did not pass its checks, so it was not used."),
-            Self::TooLarge => words("Your profile is too large", "The session does not fit into this browser's cookies. Whoever runs this site can map fewer claims."),
-            Self::Unavailable => words("Sign-in is not available right now", "The sign-in service cannot be reached. Please try again in a moment."),
-            Self::Misconfigured => words("Sign-in is not set up correctly", "The sign-in service refused this site's own credentials. Whoever runs it finds the reason in the log."),
+            Self::BadCallback => words(
+                "The sign-in could not be completed",
+                "The answer that came back is incomplete or was changed. Please start again.",
+            ),
+            Self::AlreadyUsed => words(
+                "This sign-in was already used",
+                "Each sign-in works once. Please start again.",
+            ),
+            Self::AccessDenied => words(
+                "Access was denied",
+                "Your account may not use this application. Ask whoever runs it for access.",
+            ),
+            Self::RefusedByLogto => words(
+                "The sign-in was refused",
+                "The sign-in service did not accept the request. Please start again.",
+            ),
+            Self::NotVerified => words(
+                "The sign-in could not be verified",
+                "The answer of the sign-in service did not pass its checks, so it was not used.",
+            ),
+            Self::TooLarge => words(
+                "Your profile is too large",
+                "The session does not fit into this browser's cookies. Whoever runs this site can map fewer claims.",
+            ),
+            Self::Unavailable => words(
+                "Sign-in is not available right now",
+                "The sign-in service cannot be reached. Please try again in a moment.",
+            ),
+            Self::Misconfigured => words(
+                "Sign-in is not set up correctly",
+                "The sign-in service refused this site's own credentials. Whoever runs it finds the reason in the log.",
+            ),
             Self::Loop => Words {
                 heading: "Signing in does not stick",
                 explanation: "You were signed in several times within seconds, and each time the browser came back without a session. To stop the circle, you were not redirected again. Wait half a minute, then try again.",
@@ -161,18 +188,39 @@ impl Problem {
                     "The configured public_url is not the address in the browser's address bar.",
                 ],
             },
-            Self::TooMany => words("Too many sign-ins", "Too many sign-ins were begun from your address. Please wait a minute."),
-            Self::BadRequest => words("This sign-in address is not valid", "It carries a parameter that is unknown, repeated or not allowed."),
-            Self::CrossSite => words("This came from another site", "Signing out has to be asked for on this site itself."),
-            Self::UpstreamUnreachable => words("The application does not answer", "You reached its door, but the application behind it could not be reached."),
-            Self::UpstreamTimeout => words("The application took too long", "It did not answer in time. Please try again."),
-            Self::Rejected => words("This request is malformed", "It was refused before it reached the application."),
+            Self::TooMany => words(
+                "Too many sign-ins",
+                "Too many sign-ins were begun from your address. Please wait a minute.",
+            ),
+            Self::BadRequest => words(
+                "This sign-in address is not valid",
+                "It carries a parameter that is unknown, repeated or not allowed.",
+            ),
+            Self::CrossSite => words(
+                "This came from another site",
+                "Signing out has to be asked for on this site itself.",
+            ),
+            Self::UpstreamUnreachable => words(
+                "The application does not answer",
+                "You reached its door, but the application behind it could not be reached.",
+            ),
+            Self::UpstreamTimeout => words(
+                "The application took too long",
+                "It did not answer in time. Please try again.",
+            ),
+            Self::Rejected => words(
+                "This request is malformed",
+                "It was refused before it reached the application.",
+            ),
         }
     }
 
     const fn japanese(self) -> Words {
         match self {
-            Self::Expired => words("サインインの有効期限が切れました", "開始から時間が経ちすぎています。もう一度やり直してください。"),
+            Self::Expired => words(
+                "サインインの有効期限が切れました",
+                "開始から時間が経ちすぎています。もう一度やり直してください。",
+            ),
             Self::OtherBrowser => Words {
                 heading: "このブラウザーで始めたサインインではありません",
                 explanation: "サインインを始めたときに設定した Cookie が戻ってきませんでした。",
@@ -182,14 +230,38 @@ impl Problem {
                     "設定とは異なるアドレスでサイトを開いています。",
                 ],
             },
-            Self::BadCallback => words("サインインを完了できませんでした", "戻ってきた応答が不完全か、変更されています。もう一度やり直してください。"),
-            Self::AlreadyUsed => words("このサインインは使用済みです", "サインインは一度だけ有効です。もう一度やり直してください。"),
-            Self::AccessDenied => words("アクセスが拒否されました", "このアカウントではこのアプリケーションを利用できません。管理者に問い合わせてください。"),
-            Self::RefusedByLogto => words("サインインが受け付けられませんでした", "サインインサービスが要求を受け付けませんでした。もう一度やり直してください。"),
-            Self::NotVerified => words("サインインを検証できませんでした", "サインインサービスの応答が検査に合格しなかったため、使用しませんでした。"),
-            Self::TooLarge => words("プロフィールが大きすぎます", "セッションがブラウザーの Cookie に収まりません。管理者は対応付けるクレームを減らせます。"),
-            Self::Unavailable => words("現在サインインできません", "サインインサービスに接続できません。しばらくしてからもう一度お試しください。"),
-            Self::Misconfigured => words("サインインの設定に誤りがあります", "サインインサービスがこのサイトの認証情報を拒否しました。理由はログに記録されています。"),
+            Self::BadCallback => words(
+                "サインインを完了できませんでした",
+                "戻ってきた応答が不完全か、変更されています。もう一度やり直してください。",
+            ),
+            Self::AlreadyUsed => words(
+                "このサインインは使用済みです",
+                "サインインは一度だけ有効です。もう一度やり直してください。",
+            ),
+            Self::AccessDenied => words(
+                "アクセスが拒否されました",
+                "このアカウントではこのアプリケーションを利用できません。管理者に問い合わせてください。",
+            ),
+            Self::RefusedByLogto => words(
+                "サインインが受け付けられませんでした",
+                "サインインサービスが要求を受け付けませんでした。もう一度やり直してください。",
+            ),
+            Self::NotVerified => words(
+                "サインインを検証できませんでした",
+                "サインインサービスの応答が検査に合格しなかったため、使用しませんでした。",
+            ),
+            Self::TooLarge => words(
+                "プロフィールが大きすぎます",
+                "セッションがブラウザーの Cookie に収まりません。管理者は対応付けるクレームを減らせます。",
+            ),
+            Self::Unavailable => words(
+                "現在サインインできません",
+                "サインインサービスに接続できません。しばらくしてからもう一度お試しください。",
+            ),
+            Self::Misconfigured => words(
+                "サインインの設定に誤りがあります",
+                "サインインサービスがこのサイトの認証情報を拒否しました。理由はログに記録されています。",
+            ),
             Self::Loop => Words {
                 heading: "サインインの状態が保たれません",
                 explanation: "数秒のうちに何度もサインインが完了しましたが、そのたびにセッションが失われました。繰り返しを止めるため、これ以上は移動しません。30 秒ほど待ってからお試しください。",
@@ -200,12 +272,30 @@ impl Problem {
                     "設定された public_url がアドレスバーのアドレスと異なります。",
                 ],
             },
-            Self::TooMany => words("サインインの回数が多すぎます", "このアドレスからのサインインが多すぎます。1 分ほどお待ちください。"),
-            Self::BadRequest => words("サインインのアドレスが正しくありません", "不明、重複、または許可されていないパラメーターが含まれています。"),
-            Self::CrossSite => words("別のサイトからの要求です", "サインアウトはこのサイト上で行ってください。"),
-            Self::UpstreamUnreachable => words("アプリケーションが応答しません", "入口までは到達しましたが、その先のアプリケーションに接続できませんでした。"),
-            Self::UpstreamTimeout => words("アプリケーションの応答に時間がかかりすぎました", "時間内に応答がありませんでした。もう一度お試しください。"),
-            Self::Rejected => words("要求の形式が正しくありません", "アプリケーションに届く前に拒否されました。"),
+            Self::TooMany => words(
+                "サインインの回数が多すぎます",
+                "このアドレスからのサインインが多すぎます。1 分ほどお待ちください。",
+            ),
+            Self::BadRequest => words(
+                "サインインのアドレスが正しくありません",
+                "不明、重複、または許可されていないパラメーターが含まれています。",
+            ),
+            Self::CrossSite => words(
+                "別のサイトからの要求です",
+                "サインアウトはこのサイト上で行ってください。",
+            ),
+            Self::UpstreamUnreachable => words(
+                "アプリケーションが応答しません",
+                "入口までは到達しましたが、その先のアプリケーションに接続できませんでした。",
+            ),
+            Self::UpstreamTimeout => words(
+                "アプリケーションの応答に時間がかかりすぎました",
+                "時間内に応答がありませんでした。もう一度お試しください。",
+            ),
+            Self::Rejected => words(
+                "要求の形式が正しくありません",
+                "アプリケーションに届く前に拒否されました。",
+            ),
         }
     }
 }
@@ -238,15 +328,24 @@ pub const fn signed_out(language: Language, ended_at_logto: bool) -> Words {
 pub const fn confirm_sign_out(language: Language) -> Words {
     match language {
         Language::English => words("Sign out?", "A link on another site asks to sign you out."),
-        Language::Japanese => words("サインアウトしますか?", "別のサイトのリンクからサインアウトが求められました。"),
+        Language::Japanese => words(
+            "サインアウトしますか?",
+            "別のサイトのリンクからサインアウトが求められました。",
+        ),
     }
 }
 
 /// The 403 page.
 pub const fn refused(language: Language) -> Words {
     match language {
-        Language::English => words("No access", "This account has no access to this page. Another account may."),
-        Language::Japanese => words("アクセスできません", "このアカウントではこのページを表示できません。別のアカウントをお試しください。"),
+        Language::English => words(
+            "No access",
+            "This account has no access to this page. Another account may.",
+        ),
+        Language::Japanese => words(
+            "アクセスできません",
+            "このアカウントではこのページを表示できません。別のアカウントをお試しください。",
+        ),
     }
 }
 

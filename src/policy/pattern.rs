@@ -47,12 +47,24 @@ impl PathPattern {
         }
         let forbidden = |c: char| c.is_control() || matches!(c, ';' | '\\' | '?' | '#' | '%');
         // A trailing slash of an exact path is a path of its own, so its empty last segment is allowed.
-        let judged = if below { body } else { body.strip_suffix('/').unwrap_or(body) };
+        let judged = if below {
+            body
+        } else {
+            body.strip_suffix('/').unwrap_or(body)
+        };
         let odd_segment = |segment: &str| matches!(segment, "" | "." | "..");
-        if body.contains(forbidden) || (!judged.is_empty() && judged.split('/').any(odd_segment)) || body == "/" {
+        if (below && body.is_empty())
+            || body.contains(forbidden)
+            || (!judged.is_empty() && judged.split('/').any(odd_segment))
+            || body == "/"
+        {
             return Err(PatternError::NotCanonical);
         }
-        Ok(if below { Self::Below(format!("/{body}")) } else { Self::Exact(format!("/{body}")) })
+        Ok(if below {
+            Self::Below(format!("/{body}"))
+        } else {
+            Self::Exact(format!("/{body}"))
+        })
     }
 
     /// Whether a canonical path is covered.
@@ -104,7 +116,10 @@ mod tests {
 
     #[test]
     fn odd_patterns_are_refused() {
-        for text in ["", "admin", "*", "/a*", "/*/b", "/a//b", "//", "/./a", "/a/..", "/a;b", "/a%2f", "/a?b", "/a\\b", "//*"] {
+        for text in [
+            "", "admin", "*", "/a*", "/*/b", "/a//b", "//", "/./a", "/a/..", "/a;b", "/a%2f", "/a?b",
+            "/a\\b", "//*",
+        ] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }
     }

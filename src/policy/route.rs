@@ -128,8 +128,16 @@ impl RouteTable {
         let mut exact: Vec<_> = self.exact.values().collect();
         exact.sort_by_key(|route| route.pattern.to_string());
         let mut below: Vec<_> = self.below.values().collect();
-        below.sort_by_key(|route| (std::cmp::Reverse(route.pattern.to_string().len()), route.pattern.to_string()));
-        exact.into_iter().chain(below).chain(std::iter::once(&self.otherwise))
+        below.sort_by_key(|route| {
+            (
+                std::cmp::Reverse(route.pattern.to_string().len()),
+                route.pattern.to_string(),
+            )
+        });
+        exact
+            .into_iter()
+            .chain(below)
+            .chain(std::iter::once(&self.otherwise))
     }
 }
 
@@ -172,7 +180,10 @@ mod tests {
 
     #[test]
     fn the_same_path_twice_is_a_conflict() {
-        let twice = vec![route("/a/*", Access::Public), route("/a/*", Access::Authenticated)];
+        let twice = vec![
+            route("/a/*", Access::Public),
+            route("/a/*", Access::Authenticated),
+        ];
         assert!(RouteTable::new(twice).is_err());
         let different = vec![route("/a/*", Access::Public), route("/a", Access::Authenticated)];
         assert!(RouteTable::new(different).is_ok());

@@ -53,7 +53,11 @@ pub(super) fn authenticate(
             Caller {
                 identity: Some(view.headers(rules)),
                 subject: Some(view.subject().to_owned()),
-                cookies: if due { CookieFate::Renew(Box::new(view)) } else { CookieFate::Keep },
+                cookies: if due {
+                    CookieFate::Renew(Box::new(view))
+                } else {
+                    CookieFate::Keep
+                },
             }
         }
     }
@@ -78,7 +82,12 @@ impl CookieFate {
     }
 
     /// Expires cookies that open nothing, on answers that are the proxy's own.
-    pub(super) fn clear_invalid(&self, cookies: &SessionCookies, request: &HeaderMap, answer: &mut HeaderMap) {
+    pub(super) fn clear_invalid(
+        &self,
+        cookies: &SessionCookies,
+        request: &HeaderMap,
+        answer: &mut HeaderMap,
+    ) {
         if matches!(self, Self::Invalid) {
             for line in cookies.clear(request) {
                 answer.append(header::SET_COOKIE, line);

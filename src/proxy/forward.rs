@@ -4,9 +4,9 @@ use super::pipeline::Gate;
 use super::respond;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
-use crate::streams::Streams;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
+use crate::streams::Streams;
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
@@ -43,7 +43,11 @@ pub(super) async fn forward(
 fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     let sets_ours = |value: &HeaderValue| {
-        let name = value.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        let name = value
+            .as_bytes()
+            .split(|byte| *byte == b'=')
+            .next()
+            .unwrap_or_default();
         gate.cookies.is_own(name.trim_ascii())
     };
     if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {

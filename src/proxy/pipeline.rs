@@ -8,10 +8,10 @@ use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
 use crate::identity::HeaderRules;
-use crate::streams::Streams;
 use crate::policy::{Decision, RouteTable, decide};
 use crate::request::{RawRequest, Sanitizer};
 use crate::session::SessionCookies;
+use crate::streams::Streams;
 use crate::upstream::{Pool, UpstreamHost};
 use ::http::Response;
 use std::sync::Arc;
@@ -58,7 +58,11 @@ impl Gate {
         }
 
         let now = self.clock.now();
-        let Caller { identity, subject, cookies } = authenticate(&self.cookies, &self.header_rules, clean.headers(), now);
+        let Caller {
+            identity,
+            subject,
+            cookies,
+        } = authenticate(&self.cookies, &self.header_rules, clean.headers(), now);
         record.subject(subject);
         let decision = decide(&self.routes, clean.canonical_path(), identity);
         let permit = match decision {

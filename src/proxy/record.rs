@@ -105,7 +105,14 @@ impl Record {
         let status = response.status().as_u16();
         let head = line.begun.elapsed();
         let bytes = response.body().size_hint().exact();
-        response.map(|body| body.with_guard(Ending { line, status, head_micros: head.as_micros(), bytes }))
+        response.map(|body| {
+            body.with_guard(Ending {
+                line,
+                status,
+                head_micros: head.as_micros(),
+                bytes,
+            })
+        })
     }
 }
 

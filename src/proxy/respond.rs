@@ -46,7 +46,11 @@ pub(super) fn unauthenticated(
                 && navigation::audience(request.method(), request.headers()) == Audience::Browser
         }
     };
-    let mut response = if redirects { endpoints.begin_sign_in(request) } else { status_401(endpoints, request) };
+    let mut response = if redirects {
+        endpoints.begin_sign_in(request)
+    } else {
+        status_401(endpoints, request)
+    };
     close_if_body_unread(request, response.headers_mut());
     response
 }
@@ -84,11 +88,16 @@ pub(super) fn apply_renewal(headers: &mut HeaderMap, renewal: Vec<HeaderValue>) 
         headers.append(header::SET_COOKIE, line);
     }
     headers.append(header::VARY, HeaderValue::from_static("Cookie"));
-    let cache_control = headers.get(header::CACHE_CONTROL).map(HeaderValue::as_bytes).unwrap_or_default();
+    let cache_control = headers
+        .get(header::CACHE_CONTROL)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     let already_private = cache_control
         .split(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
-        .any(|directive| directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private"));
+        .any(|directive| {
+            directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private")
+        });
     if !already_private {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     }
@@ -139,7 +148,8 @@ impl FailureReply {
 
     /// 502 for an upgrade that nobody asked for.
     pub(super) fn bad_upgrade(&self) -> Response<Body> {
-        let document = json!({ "error": Problem::UpstreamUnreachable.code(), "request_id": self.request_id() });
+        let document =
+            json!({ "error": Problem::UpstreamUnreachable.code(), "request_id": self.request_id() });
         answer::json(StatusCode::BAD_GATEWAY, &document)
     }
 }

@@ -51,7 +51,9 @@ impl Reject {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Target | Self::AmbiguousPath | Self::Host | Self::Framing | Self::Upgrade => StatusCode::BAD_REQUEST,
+            Self::Target | Self::AmbiguousPath | Self::Host | Self::Framing | Self::Upgrade => {
+                StatusCode::BAD_REQUEST
+            }
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MisdirectedHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

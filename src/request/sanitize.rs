@@ -54,10 +54,11 @@ impl Sanitizer {
         if matches!(*message.method(), Method::CONNECT | Method::TRACE) {
             return Err(Reject::Method);
         }
-        let target = RequestTarget::parse(message.uri(), self.limits.target_bytes).map_err(|error| match error {
-            TargetError::TooLong => Reject::TargetTooLong,
-            _ => Reject::Target,
-        })?;
+        let target =
+            RequestTarget::parse(message.uri(), self.limits.target_bytes).map_err(|error| match error {
+                TargetError::TooLong => Reject::TargetTooLong,
+                _ => Reject::Target,
+            })?;
         target.canonical_path().map_err(|_| Reject::AmbiguousPath)?;
         self.check_sizes(message.headers(), message.body().size_hint().exact())?;
         let host = request_host(message.version(), message.headers(), &target).map_err(|_| Reject::Host)?;
@@ -67,7 +68,8 @@ impl Sanitizer {
         check_framing(message.version(), message.headers()).map_err(|_| Reject::Framing)?;
         check_expectation(message.headers())?;
         let upgrade = self.check_upgrade(&message)?;
-        let on_upgrade = (on_upgrade && !matches!(upgrade, Upgrade::None)).then(|| hyper::upgrade::on(&mut message));
+        let on_upgrade =
+            (on_upgrade && !matches!(upgrade, Upgrade::None)).then(|| hyper::upgrade::on(&mut message));
 
         let (parts, body) = message.into_parts();
         let mut headers = parts.headers;
@@ -106,13 +108,16 @@ impl Sanitizer {
     }
 
     fn check_upgrade<B>(&self, message: &::http::Request<B>) -> Result<Upgrade, Reject> {
-        let upgrade = requested_upgrade(message.method(), message.version(), message.headers()).map_err(|error| {
-            match error {
-                UpgradeError::Version => Reject::UpgradeVersion,
-                _ => Reject::Upgrade,
-            }
-        })?;
-        if !matches!(upgrade, Upgrade::None) && !origin_allowed(message.headers(), self.public_origin.as_str()) {
+        let upgrade =
+            requested_upgrade(message.method(), message.version(), message.headers()).map_err(|error| {
+                match error {
+                    UpgradeError::Version => Reject::UpgradeVersion,
+                    _ => Reject::Upgrade,
+                }
+            })?;
+        if !matches!(upgrade, Upgrade::None)
+            && !origin_allowed(message.headers(), self.public_origin.as_str())
+        {
             return Err(Reject::UpgradeOrigin);
         }
         Ok(upgrade)

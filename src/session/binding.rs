@@ -130,6 +130,7 @@ impl BindingCookie {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::SameSite;
     use super::super::settings::tests::{domain_cookie, host_cookie};
     use super::*;
     use http::header::COOKIE;

@@ -10,8 +10,8 @@
 use super::keyring::{KeyRing, Purpose};
 use super::seal::{SealError, SealReason, sealed_length};
 pub use super::session::{Ended, Limits, Session, SessionView};
-pub use super::settings::{CookieSettings, CookieSettingsError, SameSite};
 use super::settings::SIBLINGS;
+pub use super::settings::{CookieSettings, CookieSettingsError, SameSite};
 use crate::clock::UnixSeconds;
 use crate::http::cookies::pairs;
 use http::HeaderValue;
@@ -148,7 +148,10 @@ impl SessionCookies {
     /// Is this a cookie of the proxy's own, which no upstream sees and no upstream sets?
     pub fn is_own(&self, name: &[u8]) -> bool {
         let sibling = |rest: &[u8]| SIBLINGS.iter().any(|suffix| suffix.as_bytes() == rest);
-        self.piece_number(name).is_some() || name.strip_prefix(self.settings.name.as_bytes()).is_some_and(sibling)
+        self.piece_number(name).is_some()
+            || name
+                .strip_prefix(self.settings.name.as_bytes())
+                .is_some_and(sibling)
     }
 
     /// Finds, opens and judges the session of a request.
@@ -327,6 +330,3 @@ fn largest(parts: &[(String, usize)]) -> String {
         .collect();
     parts.join(", ")
 }
-
-#[cfg(test)]
-mod tests;

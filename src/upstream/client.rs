@@ -42,8 +42,18 @@ impl Pool {
     pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         frame(&mut request);
         let upgrade = request.headers().get(UPGRADE).cloned();
-        if let Some(connection) = self.shared.check_out() {
+        if let Some(mut connection) = self.shared.check_out() {
             let spare = Spare::of(&request);
+            if spare.is_none() {
+                // There is no second attempt: let the runtime look once more whether the app has closed it meanwhile.
+                tokio::task::yield_now().await;
+                if !connection.sender.is_ready() {
+                    connection = match self.shared.check_out() {
+                        Some(connection) => connection,
+                        None => self.shared.open().await?,
+                    };
+                }
+            }
             match Lease::new(connection, &self.shared)
                 .exchange(request, upgrade.as_ref())
                 .await

@@ -8,7 +8,8 @@
 //!
 //! Stops: desync and response-queue poisoning. A connection is used again only after both messages on it were complete
 //! in the right order: never after an early answer, an abort, surplus bytes, an upgrade or an answer in HTTP/1.0
-//! (RFC 9112 §6.3, §9.3). Nothing is sent twice unless RFC 9110 §9.2.2 allows it.
+//! (RFC 9112 §6.3, §9.3). What remains is HTTP/1.1's own: surplus bytes that reach the runtime only after the next
+//! request was begun are taken for its answer. Nothing is sent twice unless RFC 9110 §9.2.2 allows it.
 
 mod client;
 mod connect;

@@ -201,8 +201,12 @@ fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Ent
         }
         (None, Some(constant)) if entries.len() == 1 => {
             let secret = reader.secret(path, constant)?;
-            let value =
-                HeaderValue::from_str(secret.expose()).map_err(|_| Problem::new("expected printable ASCII"));
+            let text = secret.expose();
+            let problem = || Problem::new("expected printable ASCII");
+            let value = HeaderValue::from_str(text)
+                .ok()
+                .filter(|_| text.is_ascii())
+                .ok_or_else(problem);
             let mut value = reader.keep(constant.origin.clone(), path, value)?;
             value.set_sensitive(true);
             Some(HeaderSource::Constant(value))

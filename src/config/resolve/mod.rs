@@ -4,8 +4,6 @@ mod headers;
 mod logto;
 mod routes;
 mod session;
-#[cfg(test)]
-mod tests;
 
 pub use headers::DEFAULT_HEADERS;
 

@@ -12,12 +12,12 @@ use url::Url;
 
 use super::super::page::{Policy, SUBMIT_FORM, page};
 use super::super::reply::{self, Reply};
+use super::authorization_request::{CallbackError, delivery_mode, destination, read};
 use super::call::{BROWSER_COOKIE, Call, SESSION_COOKIE, set_cookie};
 use super::control::count;
 use super::error::{Failure, OidcError, Outcome};
 use super::extra_parameters::first_page;
 use super::fault::CallbackIssuerFault;
-use super::parameters::{Parameters, words};
 use super::state::{
     AuthorizationRequest, Code, INTERACTION_TTL, Interaction, Issued, ResponseMode, Session, Shared, State,
     interaction_key, random_token,
@@ -28,31 +28,6 @@ use crate::clock::UnixSeconds;
 const CODE_TTL: Duration = Duration::from_secs(60);
 /// How long a browser keeps its interaction cookie.
 const BROWSER_COOKIE_AGE: Duration = Duration::from_secs(86_400);
-
-const SCOPES: [&str; 11] = [
-    "openid",
-    "offline_access",
-    "profile",
-    "email",
-    "phone",
-    "address",
-    "custom_data",
-    "identities",
-    "roles",
-    "urn:logto:scope:organizations",
-    "urn:logto:scope:organization_roles",
-];
-
-/// What `prompt` asks (OpenID Connect Core §3.1.2.1).
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Prompt {
-    none: bool,
-    login: bool,
-    consent: bool,
-}
-
-/// An error for the callback.
-type CallbackError = (&'static str, String);
 
 /// `GET`/`POST /oidc/auth`.
 pub(super) fn authorize(shared: &Shared, call: &Call) -> Outcome {
@@ -105,12 +80,13 @@ pub(super) fn resume(shared: &Shared, call: &Call, interaction_id: &str) -> Outc
             state
                 .interactions
                 .get(key, now)
-                .is_some_and(|pending| pending.id == interaction_id && pending.chosen.is_some())
+                .is_some_and(|pending| pending.id == interaction_id)
         });
-    let Some(interaction) = key.and_then(|key| state.interactions.remove(&key, now)) else {
+    let interaction = key.and_then(|key| state.interactions.remove(&key, now));
+    let Some((request, persona)) = interaction.and_then(|pending| Some((pending.request, pending.chosen?)))
+    else {
         return Ok(reply::see_other("/unknown-session"));
     };
-    let persona = interaction.chosen.unwrap_or_default();
     let (updated, suspended) = match state.persona_mut(&persona) {
         Some(persona) => {
             persona.updated_at = now.as_u64().saturating_mul(1_000);
@@ -141,175 +117,9 @@ pub(super) fn resume(shared: &Shared, call: &Call, interaction_id: &str) -> Outc
     state
         .sessions
         .insert(cookie.clone(), session, now.plus(shared.session_ttl), now);
-    let mut reply = finish(shared, &mut state, &cookie, &interaction.request, false)?;
+    let mut reply = finish(shared, &mut state, &cookie, &request, false)?;
     set_cookie(&mut reply, SESSION_COOKIE, Some((&cookie, shared.session_ttl)));
     Ok(reply)
-}
-
-/// Who asks and where the answer goes, both registered; else an error for the provider's own page.
-fn destination(state: &State, parameters: &Parameters) -> Result<(String, String), OidcError> {
-    for name in ["client_id", "redirect_uri"] {
-        if parameters.is_repeated(name) {
-            return Err(OidcError::new(
-                "invalid_request",
-                format!("'{name}' parameter must not be provided twice"),
-            ));
-        }
-    }
-    let client_id = parameters
-        .get("client_id")
-        .ok_or_else(|| OidcError::new("invalid_request", "missing required parameter(s) (client_id)"))?;
-    let client = state
-        .client(client_id)
-        .ok_or_else(|| OidcError::new("invalid_client", "client is invalid"))?;
-    let redirect_uri = parameters
-        .get("redirect_uri")
-        .ok_or_else(|| OidcError::new("invalid_request", "missing required parameter(s) (redirect_uri)"))?;
-    if !client
-        .redirect_uris
-        .iter()
-        .any(|registered| registered == redirect_uri)
-    {
-        return Err(OidcError::new(
-            "invalid_redirect_uri",
-            "redirect_uri did not match any of the client's registered redirect_uris",
-        ));
-    }
-    Ok((client_id.to_owned(), redirect_uri.to_owned()))
-}
-
-/// How even an error travels: as asked where that is known, in the fragment for hybrid and implicit requests.
-fn delivery_mode(parameters: &Parameters) -> ResponseMode {
-    match parameters.get("response_mode") {
-        Some("form_post") => ResponseMode::FormPost,
-        Some("fragment") => ResponseMode::Fragment,
-        _ if parameters
-            .get("response_type")
-            .is_some_and(|kind| kind.contains("token")) =>
-        {
-            ResponseMode::Fragment
-        }
-        _ => ResponseMode::Query,
-    }
-}
-
-/// Every check whose failure the callback hears of.
-fn read(
-    parameters: &Parameters,
-    client_id: String,
-    redirect_uri: String,
-    response_mode: ResponseMode,
-) -> Result<(AuthorizationRequest, Prompt), CallbackError> {
-    let invalid = |description: String| ("invalid_request", description);
-    if let Some(name) = parameters.repeated() {
-        return Err(invalid(format!("'{name}' parameter must not be provided twice")));
-    }
-    if parameters.get("request").is_some() {
-        return Err((
-            "request_not_supported",
-            "request parameter provided but not supported".to_owned(),
-        ));
-    }
-    if parameters.get("request_uri").is_some() {
-        return Err((
-            "request_uri_not_supported",
-            "request_uri parameter provided but not supported".to_owned(),
-        ));
-    }
-    match parameters.get("response_type") {
-        Some("code") => {}
-        Some("code id_token" | "id_token code" | "id_token" | "none") => {
-            return Err(invalid(
-                "requested response_type is not allowed for this client".to_owned(),
-            ));
-        }
-        Some(_) => {
-            return Err((
-                "unsupported_response_type",
-                "unsupported response_type requested".to_owned(),
-            ));
-        }
-        None => {
-            return Err(invalid(
-                "missing required parameter(s) (response_type)".to_owned(),
-            ));
-        }
-    }
-    if !matches!(
-        parameters.get("response_mode"),
-        None | Some("query" | "fragment" | "form_post")
-    ) {
-        return Err((
-            "unsupported_response_mode",
-            "unsupported response_mode requested".to_owned(),
-        ));
-    }
-    let prompt = read_prompt(parameters.get("prompt").unwrap_or_default()).map_err(invalid)?;
-    let mut scopes = words(parameters.get("scope").unwrap_or_default());
-    // Unknown scopes are dropped without a word; so is offline_access without prompt=consent.
-    scopes.retain(|scope| SCOPES.contains(&scope.as_str()) && (scope != "offline_access" || prompt.consent));
-    if parameters.get("nonce").is_some() && !scopes.iter().any(|scope| scope == "openid") {
-        return Err(invalid(
-            "openid scope must be requested when using the nonce parameter".to_owned(),
-        ));
-    }
-    let max_age = parameters
-        .get("max_age")
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| invalid("invalid max_age parameter value".to_owned()))?;
-    if parameters.get("resource").is_some() {
-        return Err((
-            "invalid_target",
-            "resource indicator is missing, or unknown".to_owned(),
-        ));
-    }
-    let code_challenge = read_challenge(parameters).map_err(invalid)?;
-    let request = AuthorizationRequest {
-        client_id,
-        redirect_uri,
-        response_mode,
-        state: parameters.get("state").map(str::to_owned),
-        nonce: parameters.get("nonce").map(str::to_owned),
-        scopes,
-        code_challenge,
-        max_age,
-    };
-    Ok((request, prompt))
-}
-
-fn read_prompt(value: &str) -> Result<Prompt, String> {
-    let mut prompt = Prompt::default();
-    for word in value.split_ascii_whitespace() {
-        match word {
-            "none" => prompt.none = true,
-            "login" => prompt.login = true,
-            "consent" => prompt.consent = true,
-            _ => return Err("unsupported prompt value requested".to_owned()),
-        }
-    }
-    if prompt.none && (prompt.login || prompt.consent) {
-        return Err("prompt none must only be used alone".to_owned());
-    }
-    Ok(prompt)
-}
-
-/// RFC 7636 §4.3, S256 alone: 43 characters of base64url.
-fn read_challenge(parameters: &Parameters) -> Result<String, String> {
-    let Some(challenge) = parameters.get("code_challenge") else {
-        return Err("Authorization Server policy requires PKCE to be used for this request".to_owned());
-    };
-    if parameters.get("code_challenge_method") != Some("S256") {
-        return Err("not supported value of code_challenge_method".to_owned());
-    }
-    let is_sound = challenge.len() == 43
-        && challenge
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if !is_sound {
-        return Err("code_challenge must be a string with a length of 43 characters of base64url".to_owned());
-    }
-    Ok(challenge.to_owned())
 }
 
 /// Parks the request and sends the browser to the sign-in page. A second request of the same browser and client

@@ -4,6 +4,7 @@
 //! (silent dropping of parameters, grants shared by a browser, one pending sign-in a client), it is here too.
 //! Knows nothing of the proxy. Tests steer it through [`Control`], which no request can reach.
 
+mod authorization_request;
 mod authorize;
 mod call;
 mod client_authentication;

@@ -54,9 +54,8 @@ async fn logto_may_come_later_than_the_proxy() {
 
     fake.state().instead.clear();
     eventually(|| logto.metadata().is_some()).await;
-    assert!(
-        matches!(logto.availability(), Availability::Unavailable { reason, .. } if reason.contains("keys"))
-    );
+    let lacks_keys = || matches!(logto.availability(), Availability::Unavailable { reason, .. } if reason.contains("keys"));
+    eventually(lacks_keys).await;
     fake.publish(&[&key]);
     eventually(|| logto.availability() == Availability::Ready).await;
 

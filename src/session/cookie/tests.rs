@@ -2,6 +2,7 @@ use super::super::keyring::tests::ring;
 use super::super::session::tests::{DAY, LIMITS, START, established, rules};
 use super::super::settings::tests::{domain_cookie, host_cookie};
 use super::*;
+use ::http::header::COOKIE;
 use proptest::prelude::*;
 use serde_json::json;
 

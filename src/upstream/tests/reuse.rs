@@ -228,3 +228,45 @@ async fn it_works_on_several_threads_too() {
         outcome.unwrap();
     }
 }
+
+/// A pool with one unused connection that meets `fate` while our worker is busy elsewhere, so that nobody knows yet.
+async fn pool_with_doomed_connection(fate: fn(std::net::TcpStream)) -> Pool {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let pool = pool(settings(listener.local_addr().unwrap()));
+    let (idle, is_idle) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        assert!(first.read(&mut [0; 4096]).unwrap() > 0);
+        first.write_all(SIZED).unwrap();
+        is_idle.recv().unwrap();
+        fate(first);
+        let (mut second, _) = listener.accept().unwrap();
+        assert!(second.read(&mut [0; 4096]).unwrap() > 0);
+        second.write_all(SIZED).unwrap();
+        listener.accept().unwrap();
+    });
+    fetch(&pool, get()).await.unwrap();
+    assert_eq!(pool.idle_connections(), 1);
+    idle.send(()).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(pool.idle_connections(), 1);
+    pool
+}
+
+fn closes(stream: std::net::TcpStream) {
+    drop(stream);
+}
+
+fn sends_surplus(mut stream: std::net::TcpStream) {
+    std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil").unwrap();
+    std::mem::forget(stream);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_repeated_never_meets_a_connection_that_ended_unnoticed() {
+    for fate in [closes as fn(_), sends_surplus] {
+        let pool = pool_with_doomed_connection(fate).await;
+        assert_eq!(fetch(&pool, post("body")).await.unwrap().1, "ok");
+    }
+}

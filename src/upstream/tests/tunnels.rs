@@ -132,6 +132,25 @@ async fn a_tunnel_ends_when_a_side_vanishes() {
 }
 
 #[tokio::test]
+async fn a_client_that_talks_to_nobody_is_cut_off() {
+    let upstream = raw(|_, mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        stream.write_all(SWITCHING.as_bytes()).await.unwrap();
+    })
+    .await;
+    let (front, mut stats) = tunnel_front(upstream.pool(), CancellationToken::new()).await;
+    let mut client = connected(front, b"").await;
+    for _ in 0..100 {
+        let _ = client.write_all(b"anybody there?").await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if stats.try_recv().is_ok() {
+            return;
+        }
+    }
+    panic!("the tunnel outlived its upstream");
+}
+
+#[tokio::test]
 async fn an_upgrade_nobody_asked_for_is_no_answer() {
     let other = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n";
     let both = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\n";

@@ -1,0 +1,116 @@
+//! The keys themselves. The order is that of the documentation.
+
+use super::{Key, Kind, Preset};
+
+const fn required(path: &'static str, kind: Kind, meaning: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        preset: Preset::Required,
+        meaning,
+    }
+}
+
+const fn value(path: &'static str, kind: Kind, preset: &'static str, meaning: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        preset: Preset::Value(preset),
+        meaning,
+    }
+}
+
+const fn computed(path: &'static str, kind: Kind, preset: &'static str, meaning: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        preset: Preset::Computed(preset),
+        meaning,
+    }
+}
+
+/// Sections in the order of the documentation, with the text of their heading. `""` is the top of the file.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("", "Top of the file"),
+    ("logto", "`[logto]`"),
+    ("sign_in", "`[sign_in]`"),
+    ("session", "`[session]`"),
+    ("routes", "`[routes]`"),
+    ("headers", "`[headers]`"),
+    ("route", "`[[route]]`"),
+    ("upstream_tls", "`[upstream_tls]`"),
+    ("limits", "`[limits]`"),
+    ("admin", "`[admin]`"),
+    ("log", "`[log]`"),
+    ("shutdown", "`[shutdown]`"),
+    ("pages", "`[pages]`"),
+];
+
+/// Every key outside `[[route]]`.
+#[rustfmt::skip] // one key a line
+pub const KEYS: &[Key] = &[
+    required("public_url", Kind::Text, "Where browsers reach the proxy: scheme, host, port, nothing more. Redirect URIs and cookies follow it. `http` only on a loopback host."),
+    value("listen", Kind::TextList, r#""0.0.0.0:3000""#, "Where to accept connections: `ip:port` or `unix:/path`."),
+    required("upstream", Kind::Text, "The app: `http://host:port`, `https://host:port` or `unix:/path`."),
+    value("upstream_host", Kind::Text, r#""keep""#, "The `Host` the app sees: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
+    value("trusted_proxies", Kind::TextList, "[]", "Addresses and networks (CIDR) whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed; `unix` for peers on a unix socket."),
+    computed("workers", Kind::Integer, "the number of processors available", "Worker threads, 1 to 1024."),
+    required("logto.endpoint", Kind::Text, "Logto's endpoint, without `/oidc`. `https`, or `http` on a loopback host."),
+    value("logto.internal_endpoint", Kind::Text, r#""""#, "Base address for token, userinfo, JWKS and revocation calls when Logto is reached at another address than browsers use. `http` only to a private name or address."),
+    required("logto.app_id", Kind::Text, "The application's ID in Logto (type Traditional web)."),
+    required("logto.app_secret", Kind::Secrets, "The application's secret; two while one is being replaced."),
+    value("logto.scopes", Kind::TextList, r#"["profile", "email", "roles", "urn:logto:scope:organizations", "urn:logto:scope:organization_roles"]"#, "Scopes asked for; `openid` always is. Hugging Face headers need `identities`."),
+    value("logto.userinfo", Kind::Text, r#""when-needed""#, "When to call userinfo at sign-in: `when-needed` (a header needs a claim that the ID token lacks), `always` or `never`."),
+    value("logto.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for Logto besides the public ones."),
+    value("sign_in.direct", Kind::Text, r#""""#, "Skip Logto's page: `social:<target>` (`social:huggingface`) or `sso:<connector id>`."),
+    value("sign_in.first_screen", Kind::Text, r#""""#, "Logto's first screen: `sign_in`, `register`, `reset_password`, `identifier:sign_in`, `identifier:register` or `single_sign_on`."),
+    value("sign_in.prompt", Kind::Text, r#""""#, "`login`, `consent` or `login consent`."),
+    value("sign_in.ui_locales", Kind::TextList, "[]", "Languages of Logto's pages, best first (BCP 47 tags)."),
+    value("sign_in.organization_id", Kind::Text, r#""""#, "The organization whose branding Logto shows."),
+    value("sign_in.extra_params", Kind::Map, "{}", "More parameters of the authorization request, `name = \"value\"`."),
+    value("sign_in.allow_params", Kind::TextList, r#"["first_screen", "login_hint", "ui_locales", "one_time_token"]"#, "Parameters that the sign-in URL may carry: `first_screen`, `direct_sign_in`, `login_hint`, `ui_locales`, `organization_id`, `one_time_token`, `prompt`."),
+    required("session.keys", Kind::Secrets, "Keys that seal the session cookie, 1 to 4, at least 32 bytes each as base64, hex or text. The first seals, all open. `logto-proxy keygen` prints one."),
+    computed("session.cookie_name", Kind::Text, "`__Host-logto` over https, `__Secure-logto` with a `cookie_domain`, `logto` over http", "Name of the session cookie."),
+    value("session.cookie_domain", Kind::Text, r#""""#, "Shares the cookie among the hosts of this domain. It must hold the host of `public_url`."),
+    value("session.same_site", Kind::Text, r#""lax""#, "`lax`, or `none` (https only) for an app inside another site's frame."),
+    value("session.idle_timeout", Kind::Duration, r#""8h""#, "A session ends when unused for this long."),
+    value("session.lifetime", Kind::Duration, r#""7d""#, "A session ends this long after the sign-in, however much it is used. At most 400 days."),
+    value("routes.prefix", Kind::Text, r#""/.logto""#, "Where the proxy's own endpoints are."),
+    value("routes.sign_in", Kind::Text, r#""""#, "Path of the sign-in endpoint; empty: `sign-in` under the prefix."),
+    value("routes.sign_up", Kind::Text, r#""""#, "Path of the sign-up endpoint; empty: `sign-up` under the prefix."),
+    value("routes.callback", Kind::Text, r#""""#, "Path of the callback, registered in Logto as redirect URI; empty: `callback` under the prefix."),
+    value("routes.sign_out", Kind::Text, r#""""#, "Path of the sign-out endpoint; empty: `sign-out` under the prefix."),
+    value("routes.user", Kind::Text, r#""""#, "Path of the user endpoint; empty: `user` under the prefix."),
+    value("routes.after_sign_out", Kind::Text, r#""/""#, "Where a sign-out ends: a path of this site, registered in Logto as post sign-out redirect URI."),
+    value("headers", Kind::Map, "{}", "`\"Name\" = \"claim.path\"`, `{ claim, encoding, join }` or `{ constant }`; `false` takes a default header away."),
+    value("route", Kind::Tables, "[]", "What may pass where, one `[[route]]` a path. The most specific path wins, order does not matter."),
+    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for an `https` upstream besides the public ones."),
+    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the upstream's certificate; empty: the host of `upstream`."),
+    value("limits.header_bytes", Kind::Integer, "65536", "Bytes of a request's header, 8192 to 1048576."),
+    value("limits.headers", Kind::Integer, "100", "Header fields of a request, 16 to 10000."),
+    value("limits.target_bytes", Kind::Integer, "8192", "Bytes of a request target, 256 to `header_bytes`."),
+    value("limits.cookie_bytes", Kind::Integer, "16384", "Bytes of the session cookie's chunks together, 4096 to 65536."),
+    value("limits.header_timeout", Kind::Duration, r#""10s""#, "A request's header must have arrived within this time."),
+    value("limits.idle_timeout", Kind::Duration, r#""75s""#, "A connection without a request is closed after this time."),
+    value("limits.connections", Kind::Integer, "10000", "Connections open at once, 1 to 1000000."),
+    value("limits.upstream_connect_timeout", Kind::Duration, r#""5s""#, "A connection to the upstream must stand within this time."),
+    value("limits.upstream_response_timeout", Kind::Duration, r#""60s""#, "The upstream's response header must have arrived within this time."),
+    value("limits.sign_ins_per_minute", Kind::Integer, "60", "Sign-ins an address may begin in a minute; 0: no limit."),
+    value("limits.body_bytes", Kind::Integer, "0", "Bytes of a request's body; 0: no limit."),
+    value("admin.listen", Kind::Text, r#""127.0.0.1:9400""#, "Where `/livez`, `/readyz` and `/metrics` answer: `ip:port` or `unix:/path`; empty: nowhere."),
+    value("log.format", Kind::Text, r#""auto""#, "`json`, `pretty`, or `auto`: pretty on a terminal, else JSON."),
+    value("log.level", Kind::Text, r#""info""#, "`error`, `warn`, `info`, `debug` or `trace`."),
+    value("log.access", Kind::Boolean, "true", "One line a request."), value("log.subject", Kind::Text, r#""plain""#, "How the user's ID is logged: `plain`, `hash` or `off`."),
+    value("shutdown.delay", Kind::Duration, r#""0s""#, "How long after SIGTERM new connections are still accepted, `/readyz` already answering 503."),
+    value("shutdown.timeout", Kind::Duration, r#""30s""#, "How long requests in flight may take to finish."),
+    value("pages.title", Kind::Text, r#""""#, "Name of the app on the proxy's own pages; empty: the host of `public_url`."),
+    value("pages.support_url", Kind::Text, r#""""#, "Where those pages send people for help: `https:`, `http:` or `mailto:`."),
+];
+
+/// Every key of a `[[route]]`.
+#[rustfmt::skip] // one key a line
+pub const ROUTE_KEYS: &[Key] = &[
+    required("route.path", Kind::Text, "`/reports` is that path alone; `/admin/*` is `/admin` and everything below it; `/*` is everything. Written decoded, without `%`."),
+    value("route.access", Kind::Text, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one) or `authenticated`."),
+    value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
+];

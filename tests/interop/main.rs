@@ -1,0 +1,28 @@
+//! The proxy against real parts: npm's `oidc-provider`, Chromium.
+//!
+//! The binary is driven from outside, by its command line and its sockets, as an operator and a browser would. It needs
+//! Node.js, Chromium and ChromeDriver, so it runs when `LOGTO_PROXY_INTEROP=1` is set, which `tests/run` does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops where its expectation fails, and says so on its output"
+)]
+
+mod browser;
+mod oidc_provider;
+mod support;
+
+use std::process::ExitCode;
+
+use support::runner::Scenarios;
+
+fn main() -> ExitCode {
+    let mut scenarios = Scenarios::new();
+    oidc_provider::add_to(&mut scenarios);
+    browser::add_to(&mut scenarios);
+    scenarios.run()
+}

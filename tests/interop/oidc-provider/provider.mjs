@@ -1,0 +1,130 @@
+// One oidc-provider, configured to the surface of Logto. Works on version 9 and version 8, which differ where Logto's
+// releases do: ID tokens of version 8 carry `typ` and `at_hash`, those of version 9 neither.
+
+import { randomBytes } from 'node:crypto';
+
+import { endSession } from './pages.mjs';
+import { account, CLAIMS_BY_SCOPE } from './personas.mjs';
+
+const DAY = 24 * 60 * 60;
+const ASYMMETRIC = ['ES256', 'ES384', 'ES512', 'PS256', 'RS256'];
+const cookieKey = randomBytes(32).toString('base64url');
+
+/** Parameters that Logto takes at /auth beyond the standard ones. */
+const EXTRA_PARAMETERS = [
+  'direct_sign_in', 'first_screen', 'interaction_mode', 'identifier', 'one_time_token', 'organization_id',
+];
+const FIRST_SCREENS = new Set([
+  'sign_in', 'register', 'reset_password', 'identifier:sign_in', 'identifier:register', 'single_sign_on',
+]);
+
+export async function loadVersion(version) {
+  if (version === 9) return (await import('oidc-provider-9')).Provider;
+  if (version === 8) return (await import('oidc-provider-8')).default;
+  throw new RangeError(`unknown version: ${version}`);
+}
+
+/** Logto drops all extra parameters, silently, when one of them is not valid. */
+export function wantsHuggingFace(params) {
+  if (params.first_screen !== undefined && !FIRST_SCREENS.has(params.first_screen)) return false;
+  return params.direct_sign_in === 'social:huggingface';
+}
+
+export function makeProvider(Provider, { issuer, settings, keys, storage }) {
+  const resources = new Set(settings.resources);
+  const provider = new Provider(issuer, {
+    adapter: storage.adapter,
+    jwks: keys.jwks,
+    cookies: {
+      keys: [cookieKey],
+      long: { signed: true, httpOnly: true, sameSite: 'lax', overwrite: true, maxAge: 14 * DAY * 1000 },
+      short: { signed: true, httpOnly: true, sameSite: 'lax', overwrite: true },
+    },
+    clients: [{
+      client_id: settings.client_id,
+      client_secret: settings.client_secret,
+      application_type: 'web',
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      // Either way of sending the secret is accepted, as at Logto.
+      token_endpoint_auth_method: 'client_secret_basic',
+      id_token_signed_response_alg: keys.algorithm,
+      redirect_uris: settings.redirect_uris,
+      post_logout_redirect_uris: settings.post_logout_redirect_uris,
+      ...(settings.backchannel_logout_uri ? {
+        backchannel_logout_uri: settings.backchannel_logout_uri,
+        backchannel_logout_session_required: true,
+      } : {}),
+    }],
+    enabledJWA: { idTokenSigningAlgValues: ASYMMETRIC },
+    scopes: ['openid', 'offline_access', ...Object.keys(CLAIMS_BY_SCOPE)],
+    claims: { ...CLAIMS_BY_SCOPE, sid: null, auth_time: null, iss: null },
+    conformIdTokenClaims: false,
+    pkce: { required: () => true, ...(settings.version === 8 ? { methods: ['S256'] } : {}) },
+    extraParams: EXTRA_PARAMETERS,
+    features: {
+      devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
+      claimsParameter: { enabled: false },
+      dPoP: { enabled: false },
+      introspection: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        useGrantedResource: () => false,
+        getResourceServerInfo(ctx, indicator) {
+          if (!resources.has(indicator)) throw new InvalidTarget();
+          return { audience: indicator, scope: '', accessTokenFormat: 'jwt', accessTokenTTL: 3600, jwt: { sign: { alg: keys.algorithm } } };
+        },
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource(ctx, form) {
+          ctx.type = 'html';
+          ctx.body = endSession(form);
+        },
+      },
+    },
+    // First-party applications are never asked for consent.
+    async loadExistingGrant(ctx) {
+      const { client, session, requestParamScopes } = ctx.oidc;
+      const grantId = ctx.oidc.result?.consent?.grantId ?? session.grantIdFor(client.clientId);
+      const grant = (grantId && (await ctx.oidc.provider.Grant.find(grantId)))
+        ?? new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+      grant.addOIDCScope([...requestParamScopes].join(' '));
+      await grant.save();
+      return grant;
+    },
+    // The application setting "always issue refresh token" binds the token to the session; offline_access does not.
+    issueRefreshToken: (ctx, client, code) => settings.always_issue_refresh_token || code.scopes.has('offline_access'),
+    expiresWithSession: (ctx, token) => !token.scopes.has('offline_access'),
+    findAccount: (ctx, sub) => account(sub, settings),
+    interactions: { url: () => '/sign-in' },
+    ttl: {
+      AccessToken: 3600,
+      AuthorizationCode: 60,
+      Grant: 180 * DAY,
+      IdToken: 3600,
+      Interaction: 3600,
+      RefreshToken: 14 * DAY,
+      Session: 14 * DAY,
+    },
+    renderError(ctx, out) {
+      ctx.type = 'json';
+      ctx.body = { code: `oidc.${out.error}`, message: out.error_description, ...out };
+    },
+  });
+  provider.on('server_error', (ctx, error) => process.stderr.write(`server_error ${error.stack}\n`));
+  return provider;
+}
+
+class InvalidTarget extends Error {
+  constructor() {
+    super('invalid_target');
+    Object.assign(this, {
+      error: 'invalid_target', error_description: 'resource indicator is missing, or unknown', status: 400, statusCode: 400, expose: true,
+    });
+  }
+}

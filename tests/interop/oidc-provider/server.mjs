@@ -1,0 +1,156 @@
+// Starts one provider on loopback, and a control port beside it.
+//
+//   node server.mjs '{"version": 9, "client_id": "…", "client_secret": "…", "redirect_uris": ["…"]}'
+//
+// One line of JSON on standard output says where both listen, as soon as both do:
+//   {"version":9,"endpoint":"http://127.0.0.1:PORT","issuer":"http://127.0.0.1:PORT/oidc","control":"http://127.0.0.1:PORT"}
+// It ends when standard input does, so that it cannot outlive the test that started it.
+//
+// Control: GET /counters · POST /counters/reset · GET /sessions (living sign-ins) · POST /rotate {"algorithm":"RS256"} ·
+//          POST /settings {any of the settings below}
+
+import { createServer } from 'node:http';
+
+import { SigningKeys } from './keys.mjs';
+import { HUGGING_FACE, SIGN_IN, SUSPENDED, UNKNOWN_SESSION } from './pages.mjs';
+import { persona } from './personas.mjs';
+import { loadVersion, makeProvider, wantsHuggingFace } from './provider.mjs';
+import { Storage } from './storage.mjs';
+
+const settings = {
+  version: 9,
+  algorithm: 'ES384',
+  client_id: 'app',
+  client_secret: 'secret',
+  redirect_uris: [],
+  post_logout_redirect_uris: [],
+  backchannel_logout_uri: '',
+  always_issue_refresh_token: false,
+  extended_claims_in_id_token: false,
+  resources: [],
+  ...JSON.parse(process.argv[2] ?? '{}'),
+};
+
+const Provider = await loadVersion(settings.version);
+const storage = new Storage();
+const keys = new SigningKeys(settings.algorithm);
+let counters = {};
+let provider;
+let handle;
+
+const front = createServer((request, response) => {
+  serve(request, response).catch((error) => fail(response, error));
+});
+const control = createServer((request, response) => {
+  command(request).then(
+    (result) => send(response, 200, 'application/json', JSON.stringify(result)),
+    (error) => send(response, 400, 'application/json', JSON.stringify({ error: error.message })),
+  );
+});
+
+const endpoint = `http://127.0.0.1:${await listen(front)}`;
+const issuer = `${endpoint}/oidc`;
+rebuild();
+const controlUrl = `http://127.0.0.1:${await listen(control)}`;
+process.stdout.write(`${JSON.stringify({ version: settings.version, endpoint, issuer, control: controlUrl })}\n`);
+process.stdin.on('end', () => process.exit(0)).resume();
+
+function rebuild() {
+  provider = makeProvider(Provider, { issuer, settings, keys, storage });
+  handle = provider.callback();
+}
+
+async function serve(request, response) {
+  const { pathname } = new URL(request.url, endpoint);
+  if (pathname.startsWith('/oidc/')) {
+    count(request, pathname);
+    request.originalUrl = request.url;
+    request.url = request.url.slice('/oidc'.length);
+    handle(request, response);
+  } else if (pathname === '/sign-in' || pathname === '/sign-in/huggingface') {
+    await signIn(request, response, pathname);
+  } else {
+    send(response, 404, 'text/plain', 'not found\n');
+  }
+}
+
+/**
+ * The sign-in pages. One path for every sign-in, so the browser keeps one pending sign-in at a time: with two tabs open
+ * the first to finish, finishes the one that was begun last, which is what Logto does.
+ */
+async function signIn(request, response, pathname) {
+  let interaction;
+  try {
+    interaction = await provider.interactionDetails(request, response);
+  } catch (error) {
+    if (error.name !== 'SessionNotFound') throw error;
+    send(response, 400, 'text/html', UNKNOWN_SESSION);
+    return;
+  }
+  if (interaction.prompt.name === 'consent') {
+    await provider.interactionFinished(request, response, { consent: {} });
+  } else if (request.method === 'POST') {
+    const chosen = persona(new URLSearchParams(await bodyOf(request)).get('persona'));
+    if (!chosen) send(response, 400, 'text/html', SIGN_IN);
+    else if (chosen.suspended) send(response, 403, 'text/html', SUSPENDED);
+    else await provider.interactionFinished(request, response, { login: { accountId: chosen.sub } }, { mergeWithLastSubmission: false });
+  } else if (pathname === '/sign-in' && wantsHuggingFace(interaction.params) && !request.headers.referer?.endsWith('/huggingface')) {
+    response.writeHead(303, { location: '/sign-in/huggingface' }).end();
+  } else {
+    send(response, 200, 'text/html', pathname === '/sign-in' ? SIGN_IN : HUGGING_FACE);
+  }
+}
+
+async function command(request) {
+  const { pathname } = new URL(request.url, endpoint);
+  const given = request.method === 'POST' ? JSON.parse((await bodyOf(request)) || '{}') : {};
+  switch (`${request.method} ${pathname}`) {
+    case 'GET /counters':
+      return counters;
+    case 'POST /counters/reset':
+      counters = {};
+      return counters;
+    case 'GET /sessions':
+      return [...storage.of('Session')].map(([, session]) => session.accountId).filter(Boolean);
+    case 'POST /rotate':
+      keys.rotate(given.algorithm);
+      rebuild();
+      return { algorithm: keys.algorithm };
+    case 'POST /settings':
+      for (const name of Object.keys(given)) {
+        if (!Object.hasOwn(settings, name)) throw new RangeError(`unknown setting: ${name}`);
+      }
+      Object.assign(settings, given);
+      rebuild();
+      return { ...settings, client_secret: undefined };
+    default:
+      throw new RangeError(`unknown command: ${request.method} ${pathname}`);
+  }
+}
+
+function count(request, pathname) {
+  const name = `${request.method} ${pathname.replace(/^(\/oidc\/auth)\/.+/, '$1/resume')}`;
+  counters[name] = (counters[name] ?? 0) + 1;
+}
+
+function fail(response, error) {
+  process.stderr.write(`${error.stack}\n`);
+  if (!response.headersSent) send(response, 500, 'text/plain', 'internal error\n');
+}
+
+function send(response, status, type, text) {
+  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'cache-control': 'no-store' }).end(text);
+}
+
+async function bodyOf(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+function listen(server) {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(server.address().port));
+  });
+}

@@ -1,0 +1,197 @@
+//! A real browser: Debian's Chromium, driven through ChromeDriver.
+
+use std::process::Command;
+use std::time::Duration;
+
+use fantoccini::error::CmdError;
+use fantoccini::wd::{Capabilities, TimeoutConfiguration, WindowHandle};
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::Url;
+
+use super::process::Program;
+use super::wait::{PATIENCE, eventually};
+
+/// Without these Chromium looks up its maker's hosts at every start, or does not start as root.
+const ARGUMENTS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=HttpsFirstBalancedModeAutoEnable",
+];
+
+/// A browser with an empty profile.
+pub struct Chromium {
+    client: Client,
+    _profile: TempDir,
+    // Last, so that the driver ends after the browser has been told to.
+    _driver: Program,
+}
+
+impl Chromium {
+    pub async fn start() -> Self {
+        let profile = tempfile::tempdir().expect("a temporary folder");
+        let mut driver = Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"));
+        let port: u16 = driver
+            .line("says its port", |line| {
+                line.split_once("started successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .parse()
+                    .ok()
+            })
+            .await;
+        let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
+        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), json!({ "args": arguments }));
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("a browser session starts");
+        client
+            .update_timeouts(TimeoutConfiguration::new(
+                Some(PATIENCE),
+                Some(PATIENCE),
+                Some(Duration::ZERO),
+            ))
+            .await
+            .expect("timeouts are set");
+        Self {
+            client,
+            _profile: profile,
+            _driver: driver,
+        }
+    }
+
+    /// Ends the browser in good order. A test that fails before leaves that to the driver's end.
+    pub async fn close(self) {
+        self.client.close().await.expect("the browser closes");
+    }
+
+    pub async fn open(&self, address: &str) {
+        self.client
+            .goto(address)
+            .await
+            .unwrap_or_else(|error| panic!("{address} does not open: {error}"));
+    }
+
+    pub async fn back(&self) {
+        self.client.back().await.expect("there is a page to go back to");
+    }
+
+    pub async fn forward(&self) {
+        self.client
+            .forward()
+            .await
+            .expect("there is a page to go forward to");
+    }
+
+    pub async fn address(&self) -> Url {
+        self.client
+            .current_url()
+            .await
+            .expect("the browser has an address")
+    }
+
+    /// Waits until the address is exactly this.
+    pub async fn arrives_at(&self, address: &str) {
+        self.arrives(&format!("the browser arrives at {address}"), |url| {
+            url.as_str() == address
+        })
+        .await;
+    }
+
+    /// Waits until the address is one that is wanted; says where the browser was when it never is.
+    pub async fn arrives(&self, what: &str, wanted: impl Fn(&Url) -> bool) {
+        let waiting = eventually(what, || async { wanted(&self.address().await).then_some(()) });
+        let page = async {
+            tokio::time::sleep(PATIENCE.saturating_sub(Duration::from_secs(1))).await;
+            eprintln!(
+                "{what}, but it is at {}:\n{}",
+                self.address().await,
+                self.text().await
+            );
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = waiting => {}
+            () = page => {}
+        }
+    }
+
+    /// The text of the page as a reader sees it.
+    pub async fn text(&self) -> String {
+        let text = self
+            .run("return document.body ? document.body.innerText : ''")
+            .await;
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the page has an element and clicks it.
+    pub async fn click(&self, selector: &str) {
+        eventually(&format!("{selector} is there to click"), || async {
+            match self.client.find(Locator::Css(selector)).await {
+                Ok(element) => element.click().await.ok(),
+                Err(_) => None,
+            }
+        })
+        .await;
+    }
+
+    /// Whether the page has an element now.
+    pub async fn has(&self, selector: &str) -> bool {
+        match self.client.find(Locator::Css(selector)).await {
+            Ok(_) => true,
+            Err(CmdError::Standard(_)) => false,
+            Err(error) => panic!("the browser does not answer: {error}"),
+        }
+    }
+
+    /// Runs a script in the page; what it returns comes back.
+    pub async fn run(&self, script: &str) -> Value {
+        self.client
+            .execute(script, Vec::new())
+            .await
+            .unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// Runs the body of an async function in the page; what it returns comes back, what it throws as `{"threw": …}`.
+    pub async fn run_async(&self, body: &str) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             (async () => {{ {body} }})().then(done, (error) => done({{ threw: String(error) }}));"
+        );
+        self.client
+            .execute_async(&script, Vec::new())
+            .await
+            .unwrap_or_else(|error| panic!("{body}: {error}"))
+    }
+
+    pub async fn current_tab(&self) -> WindowHandle {
+        self.client.window().await.expect("the browser has a tab")
+    }
+
+    /// Opens a tab and shows it.
+    pub async fn new_tab(&self) -> WindowHandle {
+        let tab = self.client.new_window(true).await.expect("a tab opens").handle;
+        self.show_tab(&tab).await;
+        tab
+    }
+
+    pub async fn show_tab(&self, tab: &WindowHandle) {
+        self.client
+            .switch_to_window(tab.clone())
+            .await
+            .expect("a tab can be shown");
+    }
+}

@@ -1,0 +1,251 @@
+//! `proxy().route("/open/*", "public").start()`: the proxy with everything around it.
+
+use super::{Browser, Upstream, raw};
+use logto_proxy::app::App;
+use logto_proxy::clock::{Clock, ClockHand};
+use logto_proxy::config::{self, Environment};
+use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
+use logto_proxy::listen::ListenAddress;
+use logto_proxy::secret::SecretText;
+use logto_proxy::tasks::Tasks;
+use std::net::SocketAddr;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Where browsers believe the proxy to be. The test browser stands for the TLS-terminating balancer too.
+pub const ORIGIN: &str = "https://app.example.com";
+pub const APP_ID: &str = "test-app";
+pub const APP_SECRET: &str = "a secret with : and / and ü in it";
+pub const SESSION_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// Describes a world; [`Builder::start`] makes it.
+pub struct Builder {
+    upstream: Option<Upstream>,
+    upstream_url: Option<String>,
+    origin: String,
+    top: String,
+    sections: String,
+    scopes: Vec<&'static str>,
+    provider: ProviderSettings,
+    provider_at_start: bool,
+    change_client: Box<dyn FnOnce(&mut Client)>,
+}
+
+/// A proxy with default settings before an upstream that notes what arrives.
+pub fn proxy() -> Builder {
+    Builder {
+        upstream: None,
+        upstream_url: None,
+        origin: ORIGIN.to_owned(),
+        top: String::new(),
+        sections: String::new(),
+        scopes: vec![
+            "profile",
+            "email",
+            "roles",
+            "urn:logto:scope:organizations",
+            "urn:logto:scope:organization_roles",
+            "identities",
+        ],
+        provider: ProviderSettings {
+            personas: Persona::built_in(),
+            ..ProviderSettings::default()
+        },
+        provider_at_start: true,
+        change_client: Box::new(|_| {}),
+    }
+}
+
+impl Builder {
+    /// Before this upstream.
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = Some(upstream);
+        self
+    }
+
+    /// Before whatever listens there.
+    pub fn upstream_url(mut self, url: impl Into<String>) -> Self {
+        self.upstream_url = Some(url.into());
+        self
+    }
+
+    /// Reached by browsers at this origin instead of [`ORIGIN`].
+    pub fn origin(mut self, origin: &str) -> Self {
+        origin.clone_into(&mut self.origin);
+        self
+    }
+
+    /// With a `[[route]]`.
+    pub fn route(self, path: &str, access: &str) -> Self {
+        self.section(&format!("[[route]]\npath = \"{path}\"\naccess = \"{access}\"\n"))
+    }
+
+    /// With a section of the configuration, as TOML. `[logto]` and `[session].keys` are there already.
+    pub fn section(mut self, toml: &str) -> Self {
+        self.sections.push_str(toml);
+        self.sections.push('\n');
+        self
+    }
+
+    /// With a top-level key, as TOML.
+    pub fn top(mut self, toml: &str) -> Self {
+        self.top.push_str(toml);
+        self.top.push('\n');
+        self
+    }
+
+    pub fn scopes(mut self, scopes: Vec<&'static str>) -> Self {
+        self.scopes = scopes;
+        self
+    }
+
+    /// With another provider.
+    pub fn provider(mut self, change: impl FnOnce(&mut ProviderSettings)) -> Self {
+        change(&mut self.provider);
+        self
+    }
+
+    /// With the application registered otherwise.
+    pub fn client(mut self, change: impl FnOnce(&mut Client) + 'static) -> Self {
+        self.change_client = Box::new(change);
+        self
+    }
+
+    /// Logto is down until [`World::start_provider`].
+    pub fn logto_down_at_start(mut self) -> Self {
+        self.provider_at_start = false;
+        self
+    }
+
+    pub async fn start(mut self) -> World {
+        let (clock, hand) = Clock::movable();
+        let mut client = Client::new(
+            APP_ID,
+            SecretText::new(APP_SECRET.to_owned()),
+            format!("{}/.logto/callback", self.origin),
+        );
+        client.post_logout_redirect_uris.push(format!("{}/", self.origin));
+        (self.change_client)(&mut client);
+        let settings = ProviderSettings {
+            clients: vec![client],
+            clock: clock.clone(),
+            ..self.provider
+        };
+        let provider = Provider::bind("127.0.0.1:0".parse().unwrap(), settings)
+            .await
+            .unwrap();
+        let upstream = match self.upstream {
+            Some(upstream) => upstream,
+            None => Upstream::start().await,
+        };
+        let upstream_url = self
+            .upstream_url
+            .unwrap_or_else(|| format!("http://{}", upstream.address));
+        // Tests run side by side, so none may take the default health address.
+        if !self.sections.contains("[admin]") {
+            self.sections.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n");
+        }
+        let text = format!(
+            "public_url = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream_url}\"\nworkers = 2\n{}\n\
+             [logto]\nendpoint = \"{}\"\napp_id = \"{APP_ID}\"\napp_secret = \"{APP_SECRET}\"\nscopes = {:?}\n\
+             [session]\nkeys = [\"{SESSION_KEY}\"]\n{}",
+            self.origin,
+            self.top,
+            provider.base_url(),
+            self.scopes,
+            self.sections,
+        );
+        let config = config::parse_str("test.toml", &text, Environment::new(Vec::new()))
+            .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+        let app = App::bind(&config, clock).await.unwrap();
+        let ListenAddress::Tcp(address) = app.addresses().remove(0) else {
+            panic!("the test listens on TCP");
+        };
+        let admin = match app.admin_address() {
+            Some(ListenAddress::Tcp(address)) => Some(address),
+            _ => None,
+        };
+        let stop = CancellationToken::new();
+        let control = provider.control();
+        let issuer = provider.issuer();
+        let base_url = provider.base_url();
+        let mut world = World {
+            address,
+            admin,
+            upstream,
+            logto: control,
+            issuer,
+            logto_url: base_url,
+            hand,
+            origin: self.origin,
+            running: tokio::spawn(app.run(stop.clone())),
+            stop: stop.clone(),
+            provider: Some(provider),
+            stop_provider: CancellationToken::new(),
+            _stop_on_drop: stop.drop_guard(),
+        };
+        if self.provider_at_start {
+            world.start_provider();
+            world.until_ready().await;
+        }
+        world
+    }
+}
+
+/// A running proxy and all that is around it.
+pub struct World {
+    pub address: SocketAddr,
+    pub admin: Option<SocketAddr>,
+    pub upstream: Upstream,
+    pub logto: Control,
+    pub issuer: String,
+    pub logto_url: String,
+    pub hand: ClockHand,
+    pub origin: String,
+    pub running: JoinHandle<Result<bool, logto_proxy::app::StartError>>,
+    pub stop: CancellationToken,
+    provider: Option<Provider>,
+    stop_provider: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+impl World {
+    /// A new browser: no cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.origin, self.address)
+    }
+
+    /// A browser that has signed in as a persona.
+    pub async fn signed_in(&self, persona: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = browser.sign_in(persona, "/.logto/sign-in").await;
+        assert!(answer.status < 400, "signed in: {answer:?}");
+        self.upstream.forget();
+        browser
+    }
+
+    /// Sends bytes and returns all that comes back until the proxy closes or is silent.
+    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+        raw::exchange(self.address, bytes.as_ref()).await
+    }
+
+    pub fn start_provider(&mut self) {
+        let provider = self.provider.take().expect("started once");
+        tokio::spawn(provider.serve(self.stop_provider.clone(), Tasks::new()));
+    }
+
+    /// Waits until a sign-in can be begun.
+    pub async fn until_ready(&self) {
+        super::eventually("the proxy knows Logto", || async {
+            let mut browser = self.browser();
+            browser.navigate("/.logto/sign-in").await.status == 302
+        })
+        .await;
+    }
+
+    /// Stops the proxy as SIGTERM does and waits; says whether everything finished in time.
+    pub async fn shut_down(self) -> bool {
+        self.stop.cancel();
+        self.running.await.unwrap().unwrap()
+    }
+}
