@@ -31,7 +31,11 @@ fn read(path: &str) -> String {
 /// Every document: those at the root, and those below `docs` and `examples`.
 fn documents() -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![(String::new(), false), ("docs/".to_owned(), true), ("examples/".to_owned(), true)];
+    let mut folders = vec![
+        (String::new(), false),
+        ("docs/".to_owned(), true),
+        ("examples/".to_owned(), true),
+    ];
     while let Some((folder, descend)) = folders.pop() {
         for entry in fs::read_dir(root().join(&folder)).unwrap() {
             let entry = entry.unwrap();
@@ -82,11 +86,18 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 /// Rows of the table whose heading begins with these cells.
 fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
-    let (_, rows) = document.split_once(heading).unwrap_or_else(|| panic!("no table {heading}"));
+    let (_, rows) = document
+        .split_once(heading)
+        .unwrap_or_else(|| panic!("no table {heading}"));
     rows.lines()
         .skip(2)
         .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .map(|line| {
+            line.trim_matches('|')
+                .split('|')
+                .map(|cell| cell.trim().to_owned())
+                .collect()
+        })
         .collect()
 }
 
@@ -134,7 +145,10 @@ fn no_document_speaks_of_another_header() {
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
                 .collect();
             let is_family = name == "X-User-";
-            assert!(is_family || known.contains_key(&name.to_ascii_lowercase()), "{path}: {name}");
+            assert!(
+                is_family || known.contains_key(&name.to_ascii_lowercase()),
+                "{path}: {name}"
+            );
         }
     }
 }
@@ -149,7 +163,9 @@ fn the_examples_of_the_header_tables_are_what_is_sent() {
     for path in ["README.md", "docs/headers.md"] {
         for row in table(&read(path), "| Header | Claim | Example |") {
             let cell = |index: usize| row[index].trim_matches('`').to_owned();
-            let sent = headers.get(cell(0)).map(|value| value.to_str().unwrap().to_owned());
+            let sent = headers
+                .get(cell(0))
+                .map(|value| value.to_str().unwrap().to_owned());
             assert_eq!(sent, Some(cell(2)), "{path}: {}", cell(0));
         }
     }
@@ -158,14 +174,18 @@ fn the_examples_of_the_header_tables_are_what_is_sent() {
 #[test]
 fn the_examples_of_the_encodings_are_what_is_sent() {
     let claims = Claims::from_json("{\"name\":\"Zoë 100%\"}".as_bytes()).unwrap();
-    let rows = table(&read("docs/headers.md"), "| `encoding` | The claim `Zoë 100%` | Read it by |");
+    let rows = table(
+        &read("docs/headers.md"),
+        "| `encoding` | The claim `Zoë 100%` | Read it by |",
+    );
     assert_eq!(rows.len(), 4);
     for row in rows {
         let encoding = quoted(&row[0]).next().unwrap();
         let text = format!("[headers]\n'X-User-Name' = {{ claim = 'name', encoding = '{encoding}' }}");
         let config = load("examples", &text);
         let tasks = logto_proxy::tasks::Tasks::new();
-        let compiled = logto_proxy::live::compile(&config, logto_proxy::clock::Clock::system(), &tasks).unwrap();
+        let compiled =
+            logto_proxy::live::compile(&config, logto_proxy::clock::Clock::system(), &tasks).unwrap();
         let rules = compiled.gate.header_rules;
         let mut headers = http::HeaderMap::new();
         rules.project(&claims).apply(&rules, &mut headers);
@@ -180,7 +200,10 @@ fn every_name_that_is_said_to_be_removed_is() {
     let rows = table(&read("docs/headers.md"), "| Removed | Why |");
     let owned_rows = rows.iter().take(3);
     let mut seen = 0;
-    for name in owned_rows.flat_map(|row| quoted(&row[0])).filter(|name| *name != "[headers]") {
+    for name in owned_rows
+        .flat_map(|row| quoted(&row[0]))
+        .filter(|name| *name != "[headers]")
+    {
         let name = name.replace('*', "Anything");
         assert!(rules.is_owned(name.as_bytes()), "{name}");
         seen += 1;
@@ -190,13 +213,18 @@ fn every_name_that_is_said_to_be_removed_is() {
 
 /// Loads a configuration, or a part of one with what it lacks put in, and panics with all that is wrong with it.
 fn load(place: &str, text: &str) -> config::Config {
-    let given: toml::Table = text.parse().unwrap_or_else(|error| panic!("{place}: {error}\n{text}"));
+    let given: toml::Table = text
+        .parse()
+        .unwrap_or_else(|error| panic!("{place}: {error}\n{text}"));
     let overrides = REQUIRED.iter().filter(|(key, _)| {
         let mut parts = key.split('.');
         let first = given.get(parts.next().unwrap());
         parts.next().map_or(first, |second| first?.get(second)).is_none()
     });
-    let mut files = BTreeMap::from([(PathBuf::from("/etc/logto-proxy/proxy.toml"), text.as_bytes().to_vec())]);
+    let mut files = BTreeMap::from([(
+        PathBuf::from("/etc/logto-proxy/proxy.toml"),
+        text.as_bytes().to_vec(),
+    )]);
     for name in ["logto_app_secret", "session_key"] {
         for folder in ["/run/secrets", "/etc/logto-proxy/secrets"] {
             files.insert(Path::new(folder).join(name), KEY.as_bytes().to_vec());
@@ -235,7 +263,10 @@ fn the_readmes_configuration_is_whole_and_takes_twelve_lines() {
     assert!(whole.lines().count() <= 12, "{whole}");
     for (key, _) in REQUIRED {
         let name = key.rsplit('.').next().unwrap();
-        assert!(whole.lines().any(|line| line.starts_with(&format!("{name} = "))), "{key}");
+        assert!(
+            whole.lines().any(|line| line.starts_with(&format!("{name} = "))),
+            "{key}"
+        );
     }
     load("README.md", whole);
 }
@@ -249,11 +280,15 @@ fn every_example_loads_without_a_warning() {
             continue;
         }
         let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        let text = fs::read_to_string(folder.join("proxy.toml")).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text =
+            fs::read_to_string(folder.join("proxy.toml")).unwrap_or_else(|error| panic!("{name}: {error}"));
         let config = load(&name, &text);
         assert_eq!(config.warnings, Vec::<String>::new(), "{name}");
         assert!(folder.join("README.md").is_file(), "{name}");
-        assert!(read("examples/README.md").contains(&format!("({name}/README.md)")), "{name}");
+        assert!(
+            read("examples/README.md").contains(&format!("({name}/README.md)")),
+            "{name}"
+        );
         seen += 1;
     }
     assert!(seen >= 3, "{seen}");
@@ -279,15 +314,24 @@ fn every_link_leads_somewhere() {
     let mut broken = BTreeSet::new();
     for path in documents() {
         let (_, prose) = split(&read(&path), "");
-        for target in prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        for target in prose
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap())
+        {
             if target.starts_with("https://") || target.starts_with("http://") {
                 continue;
             }
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let folder = Path::new(&path).parent().unwrap().to_path_buf();
-            let file = if file.is_empty() { PathBuf::from(&path) } else { folder.join(file) };
+            let file = if file.is_empty() {
+                PathBuf::from(&path)
+            } else {
+                folder.join(file)
+            };
             let there = root().join(&file);
-            let has_heading = heading.is_empty() || (there.is_file() && headings(&fs::read_to_string(&there).unwrap()).contains(heading));
+            let has_heading = heading.is_empty()
+                || (there.is_file() && headings(&fs::read_to_string(&there).unwrap()).contains(heading));
             if !there.exists() || !has_heading {
                 broken.insert(format!("{path}: {target}"));
             }
@@ -328,7 +372,12 @@ fn every_known_attack_has_tests_that_exist() {
             if tests.is_empty() {
                 wrong.push(format!("no test: {}", cells[0]));
             }
-            wrong.extend(tests.into_iter().filter(|test| !test_exists(test)).map(str::to_owned));
+            wrong.extend(
+                tests
+                    .into_iter()
+                    .filter(|test| !test_exists(test))
+                    .map(str::to_owned),
+            );
         }
     }
     assert!(rows >= 30, "{rows}");
@@ -341,7 +390,8 @@ fn test_exists(path: &str) -> bool {
     let parts: Vec<&str> = path.split("::").collect();
     if let ["it" | "interop", module, name @ ..] = parts.as_slice() {
         let suite = root().join("tests").join(parts[0]);
-        let declared = fs::read_to_string(suite.join("main.rs")).is_ok_and(|main| main.contains(&format!("mod {module};")));
+        let declared = fs::read_to_string(suite.join("main.rs"))
+            .is_ok_and(|main| main.contains(&format!("mod {module};")));
         let text = [format!("{module}.rs"), format!("{module}/mod.rs")]
             .iter()
             .find_map(|file| fs::read_to_string(suite.join(file)).ok());
@@ -376,5 +426,7 @@ fn the_reader_of_the_documents_reads() {
     assert_eq!(quoted(&prose).collect::<Vec<_>>(), ["b", "c"]);
     assert!(headings("## What it does not do yet\n").contains("what-it-does-not-do-yet"));
     assert!(!test_exists("policy::route::tests::no_such_test"));
-    assert!(test_exists("policy::route::tests::the_most_specific_wins_whatever_the_order"));
+    assert!(test_exists(
+        "policy::route::tests::the_most_specific_wins_whatever_the_order"
+    ));
 }

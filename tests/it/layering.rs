@@ -21,7 +21,12 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Uses within a line. Each of them goes one way only.
-const WITHIN_A_LAYER: &[(&str, &str)] = &[("streams", "tasks"), ("proxy", "endpoints"), ("admin", "listen")];
+const WITHIN_A_LAYER: &[(&str, &str)] = &[
+    ("streams", "tasks"),
+    ("proxy", "endpoints"),
+    ("admin", "listen"),
+    ("main", "cli"),
+];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|modules| modules.contains(&module))
@@ -64,10 +69,24 @@ fn every_use_points_downwards() {
 fn every_module_has_its_place() {
     let found: BTreeSet<String> = fs::read_dir(source_root())
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
         .filter(|name| name != "lib")
         .collect();
-    let placed: BTreeSet<String> = LAYERS.iter().copied().flatten().map(|name| (*name).to_owned()).collect();
+    let placed: BTreeSet<String> = LAYERS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|name| (*name).to_owned())
+        .collect();
     assert_eq!(found, placed);
 }
 
@@ -80,7 +99,12 @@ fn the_map_shows_the_layers() {
         .map(|line| line.split(" |").next().unwrap())
         .map(|cell| {
             cell.split('`')
-                .map(|path| path.trim().trim_start_matches("src/").trim_end_matches('/').trim_end_matches(".rs"))
+                .map(|path| {
+                    path.trim()
+                        .trim_start_matches("src/")
+                        .trim_end_matches('/')
+                        .trim_end_matches(".rs")
+                })
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect()
@@ -92,7 +116,10 @@ fn the_map_shows_the_layers() {
         .collect();
     assert_eq!(rows, layers);
     for (user, used) in WITHIN_A_LAYER {
-        assert!(map.contains(&format!("`{user}` uses `{used}`")), "{user} uses {used}");
+        assert!(
+            map.contains(&format!("`{user}` uses `{used}`")),
+            "{user} uses {used}"
+        );
     }
 }
 
@@ -101,12 +128,21 @@ fn the_reader_of_the_source_sees_each_way_to_name_a_module() {
     let place = ["proxy".to_owned(), "pipeline".to_owned()];
     let seen = |text: &str| modules_used(&without_tests(&without_comments(text)), &place);
     assert_eq!(seen("use crate::http::body::Body;"), ["http"]);
-    assert_eq!(seen("use crate::{config::{Config, Source}, live, self};"), ["config", "live"]);
+    assert_eq!(
+        seen("use crate::{config::{Config, Source}, live, self};"),
+        ["config", "live"]
+    );
     assert_eq!(seen("fn f(x: crate::policy::Route) {}"), ["policy"]);
     assert_eq!(seen("use super::super::config::Config;"), ["config"]);
-    assert_eq!(seen("use super::forward;\nuse ::http::Uri;"), Vec::<String>::new());
+    assert_eq!(
+        seen("use super::forward;\nuse ::http::Uri;"),
+        Vec::<String>::new()
+    );
     assert_eq!(seen("fn main() { logto_proxy::cli::main() }"), ["cli"]);
-    assert_eq!(seen("// crate::dev\n/// [`crate::dev`]\nlet url = \"http://x\"; crate::live::x();"), ["live"]);
+    assert_eq!(
+        seen("// crate::dev\n/// [`crate::dev`]\nlet url = \"http://x\"; crate::live::x();"),
+        ["live"]
+    );
     let with_tests = "use crate::http;\n#[cfg(test)]\nmod tests;\nuse crate::live;\n#[cfg(test)]\nmod more { fn f() { crate::dev::g(); } }\nuse crate::app;";
     assert_eq!(seen(with_tests), ["http", "live", "app"]);
     assert!(may_use("proxy", "endpoints") && !may_use("endpoints", "proxy"));
