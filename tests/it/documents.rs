@@ -1,8 +1,11 @@
 //! What the documents say about headers, configuration, files and tests is what the code does.
 
+mod markdown;
+
 use logto_proxy::config::{self, Environment, Files, Source};
 use logto_proxy::identity::headers::Source as HeaderSource;
 use logto_proxy::identity::{Claims, HeaderRules};
+use markdown::{headings, quoted, split, table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,56 +52,6 @@ fn documents() -> Vec<String> {
     }
     assert!(found.len() >= 8, "{found:?}");
     found
-}
-
-/// The code blocks of a language, and the text without any code block.
-fn split(document: &str, language: &str) -> (Vec<String>, String) {
-    let (mut blocks, mut prose) = (Vec::new(), String::new());
-    let mut open: Option<(String, usize, String)> = None;
-    for line in document.lines() {
-        let bare = line.trim_start();
-        match (&mut open, bare.strip_prefix("```")) {
-            (None, Some(name)) => open = Some((name.to_owned(), line.len() - bare.len(), String::new())),
-            (Some((name, _, block)), Some(_)) => {
-                if name == language {
-                    blocks.push(std::mem::take(block));
-                }
-                open = None;
-            }
-            (Some((_, indent, block)), None) => {
-                block.push_str(line.get(*indent..).unwrap_or_default());
-                block.push('\n');
-            }
-            (None, None) => {
-                prose.push_str(line);
-                prose.push('\n');
-            }
-        }
-    }
-    assert!(open.is_none(), "a code block is not closed");
-    (blocks, prose)
-}
-
-/// What stands between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
-
-/// Rows of the table whose heading begins with these cells.
-fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
-    let (_, rows) = document
-        .split_once(heading)
-        .unwrap_or_else(|| panic!("no table {heading}"));
-    rows.lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            line.trim_matches('|')
-                .split('|')
-                .map(|cell| cell.trim().to_owned())
-                .collect()
-        })
-        .collect()
 }
 
 /// Default headers and their claims, as the code has them.
@@ -340,24 +293,6 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// The anchors that a code host makes of headings.
-fn headings(document: &str) -> BTreeSet<String> {
-    let (_, prose) = split(document, "");
-    prose
-        .lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| {
-            line.trim_start_matches('#')
-                .trim()
-                .to_lowercase()
-                .chars()
-                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
-                .map(|c| if c == ' ' { '-' } else { c })
-                .collect()
-        })
-        .collect()
-}
-
 #[test]
 fn every_known_attack_has_tests_that_exist() {
     let document = read("docs/known-attacks.md");
@@ -384,18 +319,18 @@ fn every_known_attack_has_tests_that_exist() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Whether there is such a test: `http::target::tests::name` in `src`, `it::module` or `it::module::name` in
-/// `tests/it`, and the same for `interop`.
+/// Whether there is such a test: `http::target::tests::name` in `src`, `it::module::name` in `tests/it`, and
+/// the same for `interop`.
 fn test_exists(path: &str) -> bool {
     let parts: Vec<&str> = path.split("::").collect();
-    if let ["it" | "interop", module, name @ ..] = parts.as_slice() {
+    if let ["it" | "interop", module, name] = parts.as_slice() {
         let suite = root().join("tests").join(parts[0]);
         let declared = fs::read_to_string(suite.join("main.rs"))
             .is_ok_and(|main| main.contains(&format!("mod {module};")));
         let text = [format!("{module}.rs"), format!("{module}/mod.rs")]
             .iter()
             .find_map(|file| fs::read_to_string(suite.join(file)).ok());
-        return declared && text.is_some_and(|text| name.iter().all(|name| has_function(&text, name)));
+        return declared && text.is_some_and(|text| has_function(&text, name));
     }
     let Some((name, modules)) = parts.split_last() else {
         return false;
@@ -418,13 +353,7 @@ fn has_function(text: &str, name: &str) -> bool {
 }
 
 #[test]
-fn the_reader_of_the_documents_reads() {
-    let document = "a\n  ```toml\n  x = 1\n  ```\n```sh\nls\n```\n`b` and `c`\n";
-    let (blocks, prose) = split(document, "toml");
-    assert_eq!(blocks, ["x = 1\n"]);
-    assert_eq!(prose, "a\n`b` and `c`\n");
-    assert_eq!(quoted(&prose).collect::<Vec<_>>(), ["b", "c"]);
-    assert!(headings("## What it does not do yet\n").contains("what-it-does-not-do-yet"));
+fn the_finder_of_tests_finds() {
     assert!(!test_exists("policy::route::tests::no_such_test"));
     assert!(test_exists(
         "policy::route::tests::the_most_specific_wins_whatever_the_order"
