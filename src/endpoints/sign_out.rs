@@ -146,13 +146,22 @@ fn seal_state(endpoints: &Endpoints, path: &ReturnPath, now: UnixSeconds) -> Opt
 
 /// A browser that comes back from Logto with a sign-out `state` of ours goes on to the path inside it.
 pub(super) fn continue_after(endpoints: &Endpoints, request: &CleanRequest) -> Option<Response<Body>> {
-    let query = request.target().query()?.strip_prefix("state=")?;
-    if request.canonical_path() != endpoints.after_sign_out || *request.method() != Method::GET {
+    let query = request
+        .target()
+        .query()
+        .filter(|query| query.contains("state="))?;
+    let after_path = endpoints.after_sign_out.split('?').next().unwrap_or_default();
+    if request.canonical_path() != after_path || *request.method() != Method::GET {
         return None;
     }
+    let parameters = Parameters::parse(query.as_bytes()).ok()?;
     let opened = endpoints
         .keyring
-        .open(Purpose::SignOut, STATE_CONTEXT, query.as_bytes())
+        .open(
+            Purpose::SignOut,
+            STATE_CONTEXT,
+            parameters.value("state")?.as_bytes(),
+        )
         .ok()?;
     let text = std::str::from_utf8(&opened.plaintext).ok()?;
     let (sealed_at, path) = text.split_once(' ')?;

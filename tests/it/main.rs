@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+mod documents;
+mod layering;
 mod support;
 
 mod sign_in;

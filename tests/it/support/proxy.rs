@@ -5,7 +5,7 @@ use logto_proxy::app::App;
 use logto_proxy::clock::{Clock, ClockHand};
 use logto_proxy::config::{self, Environment};
 use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
-use logto_proxy::listen::ListenAddress;
+use logto_proxy::live::ListenAddress;
 use logto_proxy::secret::SecretText;
 use logto_proxy::tasks::Tasks;
 use std::net::SocketAddr;
