@@ -4,7 +4,7 @@ use super::activity::{Activity, Watched};
 use super::worker::Worker;
 use crate::http::body::Body;
 use crate::http::forwarded::Peer;
-use crate::request::RawRequest;
+use crate::request::{Place, RawRequest};
 use ::http::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,13 +14,20 @@ use std::sync::Arc;
 
 /// Serves a connection until it closes or the worker drains. A drained connection finishes the request it is
 /// serving and says `Connection: close`.
-pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, activity: Arc<Activity>) {
+pub(super) async fn serve(
+    worker: Arc<Worker>,
+    stream: Watched,
+    peer: Peer,
+    place: Place,
+    activity: Arc<Activity>,
+) {
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
         let worker = &worker;
+        let place = Place::clone(&place);
         async move {
-            let response = worker.answer(RawRequest { message, peer }).await;
+            let response = worker.answer(RawRequest { message, peer, place }).await;
             Ok::<Response<Body>, Infallible>(response.map(|body| body.with_guard(serving)))
         }
     });

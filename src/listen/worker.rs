@@ -6,7 +6,7 @@ use super::connection;
 use crate::http::body::Body;
 use crate::http::forwarded::Peer;
 use crate::live::{Live, WorkerSettings};
-use crate::request::RawRequest;
+use crate::request::{Place, RawRequest};
 use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::upstream::{self, Pool};
@@ -192,8 +192,7 @@ impl Worker {
         let worker = Arc::clone(self);
         let serving = Arc::clone(&activity);
         let task = self.connections.spawn(async move {
-            connection::serve(worker, watched, peer, serving).await;
-            drop(place);
+            connection::serve(worker, watched, peer, Place::new(place), serving).await;
         });
         self.watchdog.watch(&activity, task.abort_handle());
     }

@@ -5,7 +5,7 @@ use super::respond;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
-use crate::request::CleanRequest;
+use crate::request::{CleanRequest, Place};
 use crate::streams::Streams;
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -68,11 +68,11 @@ fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
 /// pool takes it for a bad answer.
 fn join_tunnel(
     mut response: Response<Body>,
-    client_side: Option<OnUpgrade>,
+    client_side: Option<(OnUpgrade, Place)>,
     streams: &Streams,
     reply: respond::FailureReply,
 ) -> Response<Body> {
-    let Some(client_side) = client_side else {
+    let Some((client_side, place)) = client_side else {
         return reply.bad_upgrade();
     };
     let upstream_side = hyper::upgrade::on(&mut response);
@@ -80,7 +80,10 @@ fn join_tunnel(
     remove_hop_by_hop(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
+    streams.spawn_tunnel(|end| async move {
+        upstream::join(client_side, upstream_side, end).await;
+        drop(place);
+    });
     let (parts, _) = response.into_parts();
     Response::from_parts(parts, Body::empty())
 }
