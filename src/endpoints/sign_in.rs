@@ -14,7 +14,7 @@ use crate::logto::{AuthorizationRequest, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
 use crate::session::{Binding, Presented};
-use ::http::{HeaderMap, Response, StatusCode};
+use ::http::{Response, StatusCode};
 
 /// Values of `first_screen` that Logto knows (Logto: authentication parameters).
 pub const FIRST_SCREENS: &[&str] = &[
@@ -75,11 +75,9 @@ fn is_valid(name: &str, value: &str) -> bool {
         && match name {
             "first_screen" => FIRST_SCREENS.contains(&value),
             "prompt" => PROMPTS.contains(&value),
-            "direct_sign_in" => ["social:", "sso:"].iter().any(|method| {
-                value
-                    .strip_prefix(method)
-                    .is_some_and(|target| !target.is_empty())
-            }),
+            "direct_sign_in" => ["social:", "sso:"]
+                .iter()
+                .any(|method| value.strip_prefix(method).is_some_and(|target| !target.is_empty())),
             "ui_locales" => value
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')),
@@ -105,9 +103,6 @@ pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bo
         choices
             .parameters
             .insert(0, ("first_screen".to_owned(), "register".to_owned()));
-    }
-    if is_prefetch(request.headers()) {
-        return answer::text(StatusCode::FORBIDDEN, "a sign-in is not prefetched\n");
     }
     begin(endpoints, request, &return_path, &choices)
 }
@@ -172,12 +167,4 @@ pub(super) fn begin(
     let mut response = answer::redirect(StatusCode::FOUND, url.as_str());
     set_cookies(response.headers_mut(), endpoints.binding_cookie.set(&browser));
     response
-}
-
-/// Speculative loads begin no sign-in: they would cost a round trip and show the user nothing.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose"]
-        .iter()
-        .filter_map(|name| headers.get(*name))
-        .any(|value| value.as_bytes().starts_with(b"prefetch"))
 }
