@@ -77,12 +77,19 @@ fn is_valid(name: &str, value: &str) -> bool {
             "prompt" => PROMPTS.contains(&value),
             "direct_sign_in" => ["social:", "sso:"]
                 .iter()
-                .any(|method| value.strip_prefix(method).is_some_and(|target| !target.is_empty())),
+                .any(|method| value.strip_prefix(method).is_some_and(is_identifier)),
+            "organization_id" => is_identifier(value),
             "ui_locales" => value
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')),
             _ => true,
         }
+}
+
+/// Whether this can be an identifier of Logto's: a connector's target, a connector, an organisation.
+fn is_identifier(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=128).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// `GET sign-in` and `GET sign-up`.
