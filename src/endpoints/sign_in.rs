@@ -15,6 +15,7 @@ use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
 use crate::session::{Binding, Presented};
 use ::http::{Response, StatusCode};
+use std::time::Duration;
 
 /// Values of `first_screen` that Logto knows (Logto: authentication parameters).
 pub const FIRST_SCREENS: &[&str] = &[
@@ -48,6 +49,12 @@ pub struct Choices {
 }
 
 impl SignInDefaults {
+    /// The `max_age` that every sign-in asks for; its ID token must then say when the user was authenticated.
+    pub(super) fn max_age(&self) -> Option<Duration> {
+        let (_, seconds) = self.parameters.iter().find(|(name, _)| name == "max_age")?;
+        seconds.parse().ok().map(Duration::from_secs)
+    }
+
     /// The choices that a sign-in URL makes; `None` when it carries one that is unknown, forbidden or wrong.
     fn choices(&self, query: &Parameters) -> Option<Choices> {
         let mut choices = Choices::default();
