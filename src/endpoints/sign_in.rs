@@ -174,7 +174,7 @@ pub(super) fn begin(
             nonce: &nonce,
             code_challenge: &code_challenge,
             prompt: choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref()),
-            max_age: None,
+            max_age: endpoints.sign_in.max_age(),
             extra: &extra,
         },
     );
