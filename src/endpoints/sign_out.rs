@@ -33,7 +33,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
             Ok(query) => wanted_path(endpoints, &query),
             Err(_) => return endpoints.problem(&request, Problem::BadRequest, None),
         };
-        if !same_site {
+        if !same_site || is_embedded(request.headers()) {
             return confirm(endpoints, &request, return_path.as_ref());
         }
         let headers = request.headers().clone();
@@ -77,6 +77,14 @@ fn is_same_site(headers: &HeaderMap, public_origin: &str) -> bool {
         (None, Some(referer)) => ours(referer),
         (None, None) => true,
     }
+}
+
+/// Whether the browser loads this as a part of some page, such as an image that a user posted there: nobody has
+/// asked to sign out. A script's request is its site's own doing.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-dest")
+        .is_some_and(|destination| !matches!(destination.as_bytes(), b"document" | b"empty"))
 }
 
 fn confirm(

@@ -42,14 +42,7 @@ pub(super) async fn forward(
 /// Takes hop-by-hop fields out of an answer, and any attempt to set one of the proxy's cookies.
 fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    let sets_ours = |value: &HeaderValue| {
-        let name = value
-            .as_bytes()
-            .split(|byte| *byte == b'=')
-            .next()
-            .unwrap_or_default();
-        gate.cookies.is_own(name.trim_ascii())
-    };
+    let sets_ours = |value: &HeaderValue| gate.cookies.is_own(name_sent_back(value.as_bytes()));
     if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
         let kept: Vec<HeaderValue> = headers
             .get_all(header::SET_COOKIE)
@@ -62,6 +55,16 @@ fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
             headers.append(header::SET_COOKIE, value);
         }
     }
+}
+
+/// The name under which a browser sends back what a `Set-Cookie` line sets. Of a cookie without a name it sends
+/// the value alone (RFC 6265bis §5.8.3), so that `=a=b` comes back as the cookie `a`.
+fn name_sent_back(line: &[u8]) -> &[u8] {
+    let pair = line.split(|byte| *byte == b';').next().unwrap_or_default();
+    let pair = pair.trim_ascii();
+    let pair = pair.strip_prefix(b"=").unwrap_or(pair);
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+    name.trim_ascii()
 }
 
 /// Answers 101 and joins both sides once the client has it. A 101 that nobody asked for never gets here: the

@@ -4,6 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::wrong_self_convention,
     missing_docs
 )]
 
@@ -11,4 +13,20 @@ mod documents;
 mod layering;
 mod support;
 
+mod binding;
+mod callback;
+mod callback_once;
+mod id_token;
+mod identity_headers;
+mod logto_outage;
+mod loop_stop;
+mod return_path;
+mod session_cookie;
+mod session_life;
+mod session_size;
 mod sign_in;
+mod sign_in_parameters;
+mod sign_out;
+mod tabs;
+mod unauthenticated;
+mod user;
