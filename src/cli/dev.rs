@@ -208,6 +208,9 @@ fn configure(
     session.insert("keys".into(), vec![text(fresh_secret()?.expose())].into());
     let mut log = toml::Table::new();
     log.insert("access".into(), flags.access_log.into());
+    // Several may run side by side, and nobody probes them.
+    let mut admin = toml::Table::new();
+    admin.insert("listen".into(), text(""));
     let mut sign_in = toml::Table::new();
     if let Some(direct) = &flags.direct {
         sign_in.insert("direct".into(), text(direct));
@@ -234,6 +237,7 @@ fn configure(
     file.insert("logto".into(), logto.into());
     file.insert("session".into(), session.into());
     file.insert("log".into(), log.into());
+    file.insert("admin".into(), admin.into());
     file.insert("sign_in".into(), sign_in.into());
     file.insert("route".into(), routes.into());
     config::parse_str("logto-proxy dev", &file.to_string(), Environment::new(Vec::new()))

@@ -98,8 +98,8 @@ impl Endpoints {
             return answer::text(StatusCode::FORBIDDEN, "this is not to be loaded ahead\n");
         }
         match endpoint {
-            Endpoint::SignIn => sign_in::serve(self, &request, false),
-            Endpoint::SignUp => sign_in::serve(self, &request, true),
+            Endpoint::SignIn => sign_in::serve(self, &request, false).await,
+            Endpoint::SignUp => sign_in::serve(self, &request, true).await,
             Endpoint::Callback if *request.method() == Method::POST => {
                 callback::serve_form_post(self, request).await
             }
@@ -110,10 +110,10 @@ impl Endpoints {
     }
 
     /// Begins a sign-in for a request that may not pass without one; the browser comes back to its target.
-    pub fn begin_sign_in(&self, request: &CleanRequest) -> Response<Body> {
+    pub async fn begin_sign_in(&self, request: &CleanRequest) -> Response<Body> {
         let target = request.target().path_and_query().as_str();
         let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
-        sign_in::begin(self, request, &return_path, &sign_in::Choices::default())
+        sign_in::begin(self, request, &return_path, &sign_in::Choices::default()).await
     }
 
     /// The sign-in URL that brings the browser back to a path.

@@ -10,12 +10,16 @@ use super::sign_in_state::SignInState;
 use super::{Endpoints, set_cookies};
 use crate::http::body::Body;
 use crate::http::navigation;
-use crate::logto::{AuthorizationRequest, pkce};
+use crate::logto::{AuthorizationRequest, Metadata, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
 use crate::session::{Binding, Presented};
 use ::http::{Response, StatusCode};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a browser waits for the first answer of Logto's metadata.
+const METADATA_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Values of `first_screen` that Logto knows (Logto: authentication parameters).
 pub const FIRST_SCREENS: &[&str] = &[
@@ -100,7 +104,7 @@ fn is_identifier(text: &str) -> bool {
 }
 
 /// `GET sign-in` and `GET sign-up`.
-pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bool) -> Response<Body> {
+pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bool) -> Response<Body> {
     let Ok(query) = Parameters::parse(request.target().query().unwrap_or_default().as_bytes()) else {
         return endpoints.problem(request, Problem::BadRequest, None);
     };
@@ -118,11 +122,11 @@ pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bo
             .parameters
             .insert(0, ("first_screen".to_owned(), "register".to_owned()));
     }
-    begin(endpoints, request, &return_path, &choices)
+    begin(endpoints, request, &return_path, &choices).await
 }
 
 /// Redirects the browser to Logto, or shows why it cannot be.
-pub(super) fn begin(
+pub(super) async fn begin(
     endpoints: &Endpoints,
     request: &CleanRequest,
     return_path: &ReturnPath,
@@ -144,7 +148,7 @@ pub(super) fn begin(
     if !endpoints.limiter.admits(request.client().address, now) {
         return endpoints.problem(request, Problem::TooMany, None);
     }
-    let Some(metadata) = endpoints.logto.metadata() else {
+    let Some(metadata) = metadata(endpoints).await else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
     let known_browser = endpoints.binding_cookie.read(headers);
@@ -181,4 +185,16 @@ pub(super) fn begin(
     let mut response = answer::redirect(StatusCode::FOUND, url.as_str());
     set_cookies(response.headers_mut(), endpoints.binding_cookie.set(&browser));
     response
+}
+
+/// What is known of Logto. Right after a start the first answer may still be on its way: it is worth a moment.
+/// When Logto is known to be away this answers at once.
+async fn metadata(endpoints: &Endpoints) -> Option<Arc<Metadata>> {
+    match endpoints.logto.metadata() {
+        Some(metadata) => Some(metadata),
+        None => {
+            let asked = endpoints.logto.metadata_or_fetch();
+            tokio::time::timeout(METADATA_PATIENCE, asked).await.ok()?.ok()
+        }
+    }
 }

@@ -69,7 +69,7 @@ impl Gate {
             Decision::Forward(permit) => permit,
             Decision::SignIn(unauthenticated) => {
                 record.decision("sign_in");
-                let mut response = respond::unauthenticated(&self.endpoints, &clean, unauthenticated);
+                let mut response = respond::unauthenticated(&self.endpoints, &clean, unauthenticated).await;
                 cookies.clear_invalid(&self.cookies, clean.headers(), response.headers_mut());
                 return record.finish(response);
             }

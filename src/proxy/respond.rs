@@ -33,7 +33,7 @@ pub(super) fn reject(reject: Reject) -> Response<Body> {
 }
 
 /// Answers a request that needs a session: a person's navigation is sent to the sign-in, all else gets 401.
-pub(super) fn unauthenticated(
+pub(super) async fn unauthenticated(
     endpoints: &Endpoints,
     request: &CleanRequest,
     unauthenticated: Unauthenticated,
@@ -47,7 +47,7 @@ pub(super) fn unauthenticated(
         }
     };
     let mut response = if redirects {
-        endpoints.begin_sign_in(request)
+        endpoints.begin_sign_in(request).await
     } else {
         status_401(endpoints, request)
     };

@@ -28,16 +28,16 @@ async fn a_start_without_logto_serves_what_is_public_and_recovers_within_ten_sec
     assert_eq!(world.browser().navigate("/maybe").await.status, 200);
     let user = world.browser().navigate("/.logto/user").await;
     assert_eq!(user.json()["isAuthenticated"], false);
-    let begun = Instant::now();
     for path in ["/.logto/sign-in", "/.logto/sign-up", "/reports"] {
+        let begun = Instant::now();
         let answer = world.browser().navigate(path).await;
         assert_eq!(answer.status, 503, "{path}");
         assert!(answer.header("retry-after").is_some(), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert!(answer.body.contains("<html"));
         assert!(answer.set_cookies().is_empty());
+        assert!(begun.elapsed() < Duration::from_secs(1), "nobody waits long for Logto");
     }
-    assert!(begun.elapsed() < Duration::from_secs(1), "nobody waits for Logto");
     assert_eq!(world.browser().fetch("/reports").await.status, 401);
     assert_eq!(
         world
