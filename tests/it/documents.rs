@@ -248,6 +248,16 @@ fn every_example_loads_without_a_warning() {
 }
 
 #[test]
+fn the_configurations_for_containers_load() {
+    load("docker/proxy.toml", &read("docker/proxy.toml"));
+    let manifest = read("docker/kubernetes-sidecar.yaml");
+    let (_, block) = manifest.split_once("proxy.toml: |\n").unwrap();
+    let indented = block.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    let text: Vec<&str> = indented.map(str::trim_start).collect();
+    load("docker/kubernetes-sidecar.yaml", &text.join("\n"));
+}
+
+#[test]
 fn every_path_in_the_documents_exists() {
     let folders = ["src/", "tests/", "docs/", "examples/", "docker/", "benches/"];
     let mut missing = BTreeSet::new();
