@@ -183,6 +183,12 @@ fn load(place: &str, text: &str) -> config::Config {
             files.insert(Path::new(folder).join(name), KEY.as_bytes().to_vec());
         }
     }
+    for name in ["app_secret", "session_key"] {
+        files.insert(
+            Path::new("/run/secrets/logto").join(name),
+            KEY.as_bytes().to_vec(),
+        );
+    }
     let source = Source {
         overrides: overrides
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -252,7 +258,9 @@ fn the_configurations_for_containers_load() {
     load("docker/proxy.toml", &read("docker/proxy.toml"));
     let manifest = read("docker/kubernetes-sidecar.yaml");
     let (_, block) = manifest.split_once("proxy.toml: |\n").unwrap();
-    let indented = block.lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    let indented = block
+        .lines()
+        .take_while(|line| line.is_empty() || line.starts_with("    "));
     let text: Vec<&str> = indented.map(str::trim_start).collect();
     load("docker/kubernetes-sidecar.yaml", &text.join("\n"));
 }

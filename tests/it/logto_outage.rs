@@ -36,7 +36,10 @@ async fn a_start_without_logto_serves_what_is_public_and_recovers_within_ten_sec
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert!(answer.body.contains("<html"));
         assert!(answer.set_cookies().is_empty());
-        assert!(begun.elapsed() < Duration::from_secs(1), "nobody waits long for Logto");
+        assert!(
+            begun.elapsed() < Duration::from_secs(1),
+            "nobody waits long for Logto"
+        );
     }
     assert_eq!(world.browser().fetch("/reports").await.status, 401);
     assert_eq!(
