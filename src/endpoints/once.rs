@@ -7,6 +7,7 @@
 use crate::clock::UnixSeconds;
 use crate::pages::Problem;
 use crate::session::Session;
+use crate::session::session::SessionId;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,6 +101,15 @@ impl Callbacks {
         // Nobody may be waiting; that is no fault.
         let _ = ticket.outcome.send(Some(outcome));
     }
+
+    /// Hands a session out no more: its user has signed out, and the back button must not undo that.
+    pub fn forget(&self, session: SessionId, now: UnixSeconds) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.stop_sharing(
+            now,
+            |outcome, _| matches!(outcome, Ok(shared) if shared.id() == session),
+        );
+    }
 }
 
 impl Ledger {
@@ -112,12 +122,17 @@ impl Ledger {
             self.entries.remove(&key);
         }
         // Sessions do not stay in memory longer than they are shared.
+        self.stop_sharing(now, |_, at| now.since(at) > SHARED_FOR);
+    }
+
+    /// Drops outcomes of the last minute, to which all that are still shared belong.
+    fn stop_sharing(&mut self, now: UnixSeconds, is_over: impl Fn(&Outcome, UnixSeconds) -> bool) {
         for (begun, key) in self.by_age.iter().rev() {
             if now.since(*begun) > SHARED_FOR.saturating_mul(12) {
                 break;
             }
             if let Some(Entry::Done { at, outcome }) = self.entries.get_mut(key)
-                && now.since(*at) > SHARED_FOR
+                && outcome.as_ref().is_some_and(|outcome| is_over(outcome, *at))
             {
                 *outcome = None;
             }

@@ -109,7 +109,11 @@ fn confirm(
 /// Ends the session here, revokes its refresh token, and sends the browser to Logto to end that session too.
 async fn end(endpoints: &Endpoints, headers: &HeaderMap, return_path: Option<ReturnPath>) -> Response<Body> {
     let now = endpoints.clock.now();
-    if let Presented::Session(view, _) = endpoints.cookies.open(headers, now)
+    let presented = endpoints.cookies.open(headers, now);
+    if let Presented::Session(view, _) = &presented {
+        endpoints.callbacks.forget(view.id(), now);
+    }
+    if let Presented::Session(view, _) = &presented
         && let Some(token) = view.refresh_token()
     {
         let logto = endpoints.logto.clone();

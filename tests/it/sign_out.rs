@@ -293,6 +293,20 @@ async fn an_outage_of_the_revocation_keeps_nobody_signed_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_back_button_does_not_undo_a_sign_out() {
+    let world = proxy().start().await;
+    let mut browser = world.browser();
+    let callback = browser.to_callback("plain", "/reports").await;
+    browser.open(callback.clone()).await;
+    assert!(browser.has_session());
+    browser.navigate("/.logto/sign-out").await;
+    let back = browser.open(callback).await;
+    assert_eq!(back.problem().as_deref(), Some("already_used"));
+    assert!(!browser.has_session());
+    assert_eq!(world.logto.counts().code_exchanges, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_piece_of_a_big_session_is_cleared() {
     let mut persona = logto_proxy::dev::provider::Persona::new("big", "biggguser001");
     persona.roles = (0..150)
