@@ -116,6 +116,19 @@ impl Endpoints {
         sign_in::begin(self, request, &return_path, &sign_in::Choices::default()).await
     }
 
+    /// The page of this site whose script made a request, as far as its Referer tells; else the root.
+    pub fn page_of(&self, request: &CleanRequest) -> ReturnPath {
+        let referer = request
+            .headers()
+            .get(header::REFERER)
+            .and_then(|value| value.to_str().ok());
+        referer
+            .and_then(|referer| referer.strip_prefix(self.public_origin.as_str()))
+            .map_or_else(ReturnPath::root, |path| {
+                ReturnPath::parse_or_root(path, &self.public_origin, &self.paths)
+            })
+    }
+
     /// The sign-in URL that brings the browser back to a path.
     pub fn sign_in_url(&self, return_path: &ReturnPath) -> String {
         format!(

@@ -1,6 +1,6 @@
 //! The proxy's own words on the way of a proxied request: refusals, 401, upstream failures, renewed cookies.
 
-use crate::endpoints::{Endpoints, ReturnPath};
+use crate::endpoints::Endpoints;
 use crate::http::body::Body;
 use crate::http::navigation::{self, Audience, Language};
 use crate::http::upgrade::Upgrade;
@@ -56,11 +56,10 @@ pub(super) async fn unauthenticated(
 }
 
 fn status_401(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
-    // The page that a program's user looks at is not known here, so the sign-in leads to the root.
     let document = json!({
         "error": "unauthenticated",
         "error_description": "there is no valid session",
-        "sign_in_url": endpoints.sign_in_url(&ReturnPath::root()),
+        "sign_in_url": endpoints.sign_in_url(&endpoints.page_of(request)),
     });
     let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
     let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");

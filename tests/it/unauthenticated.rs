@@ -168,3 +168,22 @@ async fn an_unread_body_ends_the_connection() {
         "{answer}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sign_in_of_a_401_leads_back_to_the_page_that_asked() {
+    let world = proxy().start().await;
+    for (referer, redirect) in [
+        ("https://app.example.com/reports?year=2026", "/reports?year=2026"),
+        ("https://app.example.com.evil.test/x", "/"),
+        ("https://app.example.com//evil.test/x", "/"),
+        ("https://evil.test/x", "/"),
+        ("https://app.example.com/.logto/sign-out", "/"),
+    ] {
+        let mut browser = world.browser();
+        browser.fields = vec![("referer".to_owned(), referer.to_owned())];
+        let document = browser.fetch("/api").await.json();
+        let url = url::Url::parse(document["sign_in_url"].as_str().unwrap()).unwrap();
+        let (_, found) = url.query_pairs().next().unwrap();
+        assert_eq!(found, redirect, "{referer}");
+    }
+}
