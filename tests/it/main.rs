@@ -9,4 +9,10 @@
 
 mod support;
 
+mod forwarded;
+mod hosts;
+mod routes;
 mod sign_in;
+mod smuggling;
+mod spoofing;
+mod targets;
