@@ -18,9 +18,16 @@ pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, acti
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
+        let ambiguous_framing = activity.take_ambiguous_framing();
         let worker = &worker;
         async move {
-            let response = worker.answer(RawRequest { message, peer }).await;
+            let response = worker
+                .answer(RawRequest {
+                    message,
+                    peer,
+                    ambiguous_framing,
+                })
+                .await;
             Ok::<Response<Body>, Infallible>(response.map(|body| body.with_guard(serving)))
         }
     });

@@ -21,4 +21,7 @@ pub struct RawRequest {
     pub message: ::http::Request<Incoming>,
     /// The other end of the connection.
     pub peer: Peer,
+    /// Whether its header had framing fields that hyper repaired before anyone could check them; see
+    /// [`FramingFields`](crate::http::framing::FramingFields).
+    pub ambiguous_framing: bool,
 }

@@ -27,7 +27,7 @@ pub struct MessageLimits {
     pub headers: usize,
     /// Bytes of the request target.
     pub target_bytes: usize,
-    /// Bytes of a body that declares its length; `None` is no limit.
+    /// Bytes of a body, whether or not it declares its length; `None` is no limit.
     pub body_bytes: Option<u64>,
 }
 
@@ -49,7 +49,11 @@ pub struct Sanitizer {
 impl Sanitizer {
     /// Cleans one request, or says why it is refused.
     pub fn sanitize(&self, raw: RawRequest) -> Result<CleanRequest, Reject> {
-        let RawRequest { mut message, peer } = raw;
+        let RawRequest {
+            mut message,
+            peer,
+            ambiguous_framing,
+        } = raw;
         let on_upgrade = message.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
         if matches!(*message.method(), Method::CONNECT | Method::TRACE) {
             return Err(Reject::Method);
@@ -66,6 +70,9 @@ impl Sanitizer {
             return Err(Reject::MisdirectedHost);
         }
         check_framing(message.version(), message.headers()).map_err(|_| Reject::Framing)?;
+        if ambiguous_framing {
+            return Err(Reject::Framing);
+        }
         check_expectation(message.headers())?;
         let upgrade = self.check_upgrade(&message)?;
         let on_upgrade =
@@ -86,6 +93,7 @@ impl Sanitizer {
             client,
             headers,
             body,
+            body_limit: self.limits.body_bytes.unwrap_or(u64::MAX),
             upgrade,
             on_upgrade,
             request_id,

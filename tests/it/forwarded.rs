@@ -17,7 +17,10 @@ const FAMILY: &[(&str, &str)] = &[
     ("X-Forwarded-Method", "DELETE"),
     ("X-Original-Method", "DELETE"),
     ("X-Request-Id", "stated-id"),
-    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    (
+        "traceparent",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ),
     ("tracestate", "vendor=1"),
 ];
 
@@ -48,20 +51,36 @@ async fn what_a_stranger_states_is_replaced() {
     assert_eq!(seen.header("x-forwarded-host"), Some("app.example.com"));
     assert_eq!(seen.header("x-forwarded-port"), Some("443"));
     for gone in [
-        "forwarded", "x-real-ip", "x-original-url", "x-rewrite-url", "x-forwarded-prefix", "x-forwarded-server",
-        "x-forwarded-uri", "x-forwarded-method", "x-original-method", "tracestate",
+        "forwarded",
+        "x-real-ip",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-prefix",
+        "x-forwarded-server",
+        "x-forwarded-uri",
+        "x-forwarded-method",
+        "x-original-method",
+        "tracestate",
     ] {
         assert_eq!(seen.header(gone), None, "{gone}");
     }
     assert_ne!(seen.header("x-request-id"), Some("stated-id"));
-    assert!(!seen.header("traceparent").unwrap().contains("0af7651916cd43dd8448eb211c80319c"));
+    assert!(
+        !seen
+            .header("traceparent")
+            .unwrap()
+            .contains("0af7651916cd43dd8448eb211c80319c")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_trusted_proxy_states_is_kept_and_appended_to() {
     let world = trusting().await;
     let seen = seen_with(&world, FAMILY).await;
-    assert_eq!(seen.header("x-forwarded-for"), Some("198.51.100.1, 203.0.113.7, 127.0.0.1"));
+    assert_eq!(
+        seen.header("x-forwarded-for"),
+        Some("198.51.100.1, 203.0.113.7, 127.0.0.1")
+    );
     assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
     assert_eq!(seen.header("x-forwarded-host"), Some("stated.example.com"));
     assert_eq!(seen.header("x-forwarded-port"), Some("8443"));
@@ -109,7 +128,10 @@ async fn malformed_statements_of_a_trusted_proxy_are_replaced() {
             ("X-Forwarded-Host", "a b"),
             ("X-Forwarded-Port", "http"),
             ("X-Request-Id", "spaces are odd"),
-            ("traceparent", "00-00000000000000000000000000000000-b7ad6b7169203331-01"),
+            (
+                "traceparent",
+                "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            ),
             ("tracestate", "vendor=1"),
         ],
     )
@@ -117,9 +139,16 @@ async fn malformed_statements_of_a_trusted_proxy_are_replaced() {
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
     assert_eq!(seen.header("x-forwarded-host"), Some("app.example.com"));
     assert_eq!(seen.header("x-forwarded-port"), Some("443"));
-    assert_eq!(seen.header("tracestate"), None, "it belonged to a trace that is not kept");
+    assert_eq!(
+        seen.header("tracestate"),
+        None,
+        "it belonged to a trace that is not kept"
+    );
     let id = seen.header("x-request-id").unwrap();
-    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    assert!(
+        id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{id}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,10 +156,16 @@ async fn several_lines_of_a_list_count_as_one() {
     let world = trusting().await;
     let seen = seen_with(
         &world,
-        &[("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "203.0.113.7")],
+        &[
+            ("X-Forwarded-For", "198.51.100.1"),
+            ("X-Forwarded-For", "203.0.113.7"),
+        ],
     )
     .await;
-    assert_eq!(seen.header("x-forwarded-for"), Some("198.51.100.1, 203.0.113.7, 127.0.0.1"));
+    assert_eq!(
+        seen.header("x-forwarded-for"),
+        Some("198.51.100.1, 203.0.113.7, 127.0.0.1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

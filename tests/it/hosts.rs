@@ -36,7 +36,10 @@ async fn a_request_names_exactly_one_valid_host() {
     ] {
         for version in ["HTTP/1.1", "HTTP/1.0"] {
             world
-                .refused(format!("GET /x {version}\r\n{lines}Connection: keep-alive\r\n\r\n"), 400)
+                .refused(
+                    format!("GET /x {version}\r\n{lines}Connection: keep-alive\r\n\r\n"),
+                    400,
+                )
                 .await;
         }
     }
@@ -53,7 +56,9 @@ async fn the_host_is_kept_by_default() {
         ("[2001:db8::1]:3000", "[2001:db8::1]:3000"),
     ] {
         world.upstream.forget();
-        let reply = world.ask(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let reply = world
+            .ask(format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
         assert_eq!(reply.status, 200, "{host}");
         let seen = world.upstream.only();
         assert!(seen.header("host").unwrap().eq_ignore_ascii_case(host), "{host}");
@@ -63,7 +68,10 @@ async fn the_host_is_kept_by_default() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_can_be_rewritten() {
-    for (setting, expected) in [("rewrite", None), ("app.internal:8080", Some("app.internal:8080"))] {
+    for (setting, expected) in [
+        ("rewrite", None),
+        ("app.internal:8080", Some("app.internal:8080")),
+    ] {
         let world = proxy()
             .route("/*", "public")
             .top(&format!("upstream_host = \"{setting}\""))
@@ -82,12 +90,20 @@ async fn no_host_that_a_client_names_gets_into_a_link_of_ours() {
     let world = proxy().start().await;
     let fields = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\
                   X-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: http\r\nForwarded: host=evil.test\r\n";
-    for path in ["/closed", "/.logto/sign-in", "/.logto/sign-out", "/.logto/callback?code=1"] {
+    for path in [
+        "/closed",
+        "/.logto/sign-in",
+        "/.logto/sign-out",
+        "/.logto/callback?code=1",
+    ] {
         let reply = world
             .ask(format!("GET {path} HTTP/1.1\r\nHost: evil.test\r\n{fields}\r\n"))
             .await;
         let said: String = reply.fields.iter().map(|(_, value)| value.as_str()).collect();
-        assert!(!said.contains("evil") && !reply.text().contains("evil"), "{path}: {reply:?}");
+        assert!(
+            !said.contains("evil") && !reply.text().contains("evil"),
+            "{path}: {reply:?}"
+        );
     }
     let reply = world.ask("GET /api HTTP/1.1\r\nHost: evil.test\r\n\r\n").await;
     assert_eq!(reply.status, 401);

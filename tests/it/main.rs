@@ -11,8 +11,12 @@ mod support;
 
 mod forwarded;
 mod hosts;
+mod limits;
 mod routes;
 mod sign_in;
 mod smuggling;
 mod spoofing;
+mod streaming;
 mod targets;
+mod upstream_failures;
+mod websocket;

@@ -89,15 +89,7 @@ async fn every_path_is_open_to_whom_its_most_specific_route_says() {
 async fn the_method_opens_nothing() {
     let world = world().await;
     for method in [
-        "HEAD",
-        "OPTIONS",
-        "POST",
-        "PUT",
-        "PATCH",
-        "DELETE",
-        "PROPFIND",
-        "get",
-        "M-SEARCH",
+        "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get", "M-SEARCH",
     ] {
         for path in ["/admin/x", "/else"] {
             let mut wire = world.wire().await;
@@ -171,10 +163,22 @@ async fn a_navigation_is_redirected_and_everything_else_gets_401() {
         ("GET", &[("Accept", "application/json, text/html;q=0.1")], 401),
         ("GET", &[("Accept", "*/*")], 401),
         ("GET", &[], 401),
-        ("GET", &[html, ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")], 401),
-        ("GET", &[html, ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")], 401),
+        (
+            "GET",
+            &[html, ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")],
+            401,
+        ),
+        (
+            "GET",
+            &[html, ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
+            401,
+        ),
         ("GET", &[html, navigate, ("Sec-Fetch-Dest", "empty")], 401),
-        ("GET", &[html, navigate, document, ("Sec-Purpose", "prefetch")], 401),
+        (
+            "GET",
+            &[html, navigate, document, ("Sec-Purpose", "prefetch")],
+            401,
+        ),
         ("GET", &[html, ("X-Requested-With", "XMLHttpRequest")], 401),
         ("GET", &[html, ("Content-Type", "application/grpc")], 401),
         ("POST", &[html, navigate, document, ("Content-Length", "0")], 401),

@@ -52,7 +52,13 @@ async fn world() -> World {
 }
 
 fn folded(name: &str) -> String {
-    let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let fold = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
     name.chars().map(fold).collect()
 }
 
@@ -60,8 +66,15 @@ fn folded(name: &str) -> String {
 fn assert_only_ours(seen: &Seen, context: &str) {
     for (name, value) in &seen.headers {
         assert_ne!(value.as_bytes(), b"forged", "{context}: {name} went through");
-        if FORGED.iter().any(|forged| folded(forged) == folded(name.as_str())) {
-            assert_eq!(folded(name.as_str()), name.as_str(), "{context}: a twin went through");
+        if FORGED
+            .iter()
+            .any(|forged| folded(forged) == folded(name.as_str()))
+        {
+            assert_eq!(
+                folded(name.as_str()),
+                name.as_str(),
+                "{context}: a twin went through"
+            );
         }
     }
 }
@@ -95,7 +108,11 @@ async fn every_spelling_is_stripped_on_every_route_with_and_without_a_session() 
                 let seen = world.upstream.only();
                 assert_only_ours(&seen, &context);
                 let told = session && path != "/public/x";
-                assert_eq!(seen.header("x-user-sub"), told.then_some("adminuser001"), "{context}");
+                assert_eq!(
+                    seen.header("x-user-sub"),
+                    told.then_some("adminuser001"),
+                    "{context}"
+                );
                 assert_eq!(seen.header("x-hop"), told.then_some("ours"), "{context}");
                 assert_eq!(seen.header("x-tenant"), None, "{context}: this user has none");
             }
@@ -125,10 +142,21 @@ async fn a_claim_that_the_user_lacks_leaves_its_header_absent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cookie_that_opens_nothing_does_not_let_a_forged_header_in() {
     let world = world().await;
-    for cookie in ["__Host-logto=garbage", "__Host-logto=1AQ; __Host-logto=1AQ", "=;;=;__Host-logto"] {
+    for cookie in [
+        "__Host-logto=garbage",
+        "__Host-logto=1AQ; __Host-logto=1AQ",
+        "=;;=;__Host-logto",
+    ] {
         world.upstream.forget();
-        let fields = [("Cookie", cookie), ("X-User-Sub", "forged"), ("X_User_Sub", "forged")];
-        assert_eq!(world.ask(request("GET", "/optional/x", &fields)).await.status, 200);
+        let fields = [
+            ("Cookie", cookie),
+            ("X-User-Sub", "forged"),
+            ("X_User_Sub", "forged"),
+        ];
+        assert_eq!(
+            world.ask(request("GET", "/optional/x", &fields)).await.status,
+            200
+        );
         let seen = world.upstream.only();
         assert_only_ours(&seen, cookie);
         assert_eq!(seen.header("x-user-sub"), None, "{cookie}");
@@ -140,10 +168,9 @@ async fn no_nomination_in_connection_removes_what_the_proxy_says() {
     let world = world().await;
     let cookies = world.signed_in("admin").await.cookie_field();
     let request_with = |lines: &[&[u8]]| {
-        let mut bytes = format!(
-            "GET /closed HTTP/1.1\r\nHost: app.example.com\r\nCookie: {cookies}\r\nX-Own: mine\r\n"
-        )
-        .into_bytes();
+        let mut bytes =
+            format!("GET /closed HTTP/1.1\r\nHost: app.example.com\r\nCookie: {cookies}\r\nX-Own: mine\r\n")
+                .into_bytes();
         for line in lines {
             bytes.extend_from_slice(b"Connection: ");
             bytes.extend_from_slice(line);
@@ -163,7 +190,13 @@ async fn no_nomination_in_connection_removes_what_the_proxy_says() {
         &[b",, ,X-User-Sub,,"],
     ];
     for lines in cases {
-        let context = format!("{:?}", lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>());
+        let context = format!(
+            "{:?}",
+            lines
+                .iter()
+                .map(|line| String::from_utf8_lossy(line))
+                .collect::<Vec<_>>()
+        );
         world.upstream.forget();
         let reply = world.ask(request_with(lines)).await;
         if context.contains("cookie") {
@@ -173,8 +206,15 @@ async fn no_nomination_in_connection_removes_what_the_proxy_says() {
         assert_eq!(reply.status, 200, "{context}");
         let seen = world.upstream.only();
         for present in [
-            "x-user-sub", "x-user-roles", "x-hop", "host", "x-forwarded-for", "x-forwarded-proto",
-            "x-forwarded-host", "x-request-id", "traceparent",
+            "x-user-sub",
+            "x-user-roles",
+            "x-hop",
+            "host",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-request-id",
+            "traceparent",
         ] {
             assert!(seen.header(present).is_some(), "{context}: {present} is gone");
         }
@@ -209,7 +249,9 @@ async fn trailers_of_a_request_never_arrive() {
 async fn the_proxys_own_endpoints_believe_no_identity_header() {
     let world = world().await;
     for name in FORGED {
-        let reply = world.ask(request("GET", "/.logto/user", &[(name, "forged")])).await;
+        let reply = world
+            .ask(request("GET", "/.logto/user", &[(name, "forged")]))
+            .await;
         assert_eq!(reply.status, 200, "{name}");
         assert_eq!(reply.json()["isAuthenticated"], false, "{name}");
         assert!(!reply.text().contains("forged"), "{name}");
@@ -226,13 +268,15 @@ async fn a_websocket_handshake_is_stripped_too() {
         async move {
             let (_, fields) = wire.head().await;
             noted.lock().unwrap().push(fields);
-            wire.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await;
+            wire.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+                .await;
         }
     })
     .await;
     let world = proxy()
         .upstream_url(upstream.url())
         .route("/public/*", "public")
+        .section("[headers]\n\"X-Tenant\" = \"custom_data.tenant\"\n\"X-Hop\" = { constant = \"ours\" }\n")
         .start()
         .await;
     let mut browser = world.browser();
@@ -244,12 +288,21 @@ async fn a_websocket_handshake_is_stripped_too() {
         let mut fields = HANDSHAKE.to_vec();
         fields.extend(FORGED.iter().map(|name| (*name, "forged")));
         fields.push(("Cookie", &cookies));
-        assert_eq!(world.ask(request("GET", path, &fields)).await.status, 403, "{path}");
+        assert_eq!(
+            world.ask(request("GET", path, &fields)).await.status,
+            403,
+            "{path}"
+        );
         let seen = heads.lock().unwrap().pop().unwrap();
         assert!(seen.iter().all(|(_, value)| value != "forged"), "{seen:?}");
-        let told = seen.iter().any(|(name, value)| name == "x-user-sub" && value == "adminuser001");
+        let told = seen
+            .iter()
+            .any(|(name, value)| name == "x-user-sub" && value == "adminuser001");
         assert_eq!(told, path == "/socket");
-        assert!(seen.iter().all(|(name, _)| name != "cookie"), "own cookies stay here: {seen:?}");
+        assert!(
+            seen.iter().all(|(name, _)| name != "cookie"),
+            "own cookies stay here: {seen:?}"
+        );
     }
 }
 
@@ -258,15 +311,35 @@ async fn own_cookies_are_cut_and_foreign_ones_arrive_byte_for_byte() {
     let world = world().await;
     let ours = world.signed_in("admin").await.cookie_field();
     for (path, sent, expected) in [
-        ("/closed", format!("a=1; {ours}; b=\"x y\""), Some("a=1; b=\"x y\"")),
+        (
+            "/closed",
+            format!("a=1; {ours}; b=\"x y\""),
+            Some("a=1; b=\"x y\""),
+        ),
         ("/public/x", format!("{ours}; a=1"), Some("a=1")),
         ("/public/x", ours.clone(), None),
-        ("/public/x", "__Host-logto=old; __Host-logto.1=x; __Host-logto.9=y; a=1".to_owned(), Some("a=1")),
-        ("/public/x", "__Host-logto2=x; x__Host-logto=y".to_owned(), Some("__Host-logto2=x; x__Host-logto=y")),
-        ("/public/x", "a=1;b=2;  c ;;=;d=e=f".to_owned(), Some("a=1;b=2;  c ;;=;d=e=f")),
+        (
+            "/public/x",
+            "__Host-logto=old; __Host-logto.1=x; __Host-logto.9=y; a=1".to_owned(),
+            Some("a=1"),
+        ),
+        (
+            "/public/x",
+            "__Host-logto2=x; x__Host-logto=y".to_owned(),
+            Some("__Host-logto2=x; x__Host-logto=y"),
+        ),
+        (
+            "/public/x",
+            "a=1;b=2;  c ;;=;d=e=f".to_owned(),
+            Some("a=1;b=2;  c ;;=;d=e=f"),
+        ),
     ] {
         world.upstream.forget();
-        assert_eq!(world.ask(request("GET", path, &[("Cookie", &sent)])).await.status, 200, "{sent}");
+        assert_eq!(
+            world.ask(request("GET", path, &[("Cookie", &sent)])).await.status,
+            200,
+            "{sent}"
+        );
         assert_eq!(world.upstream.only().header("cookie"), expected, "{sent}");
     }
 }
