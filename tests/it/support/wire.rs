@@ -274,6 +274,11 @@ impl Wire {
             }
     }
 
+    /// Waits until the other side closes, whatever it says before.
+    pub async fn is_cut(&mut self) {
+        while self.read_more().await {}
+    }
+
     /// Whether the other side says nothing and does not close either, for a while.
     pub async fn is_silent_for(&mut self, time: Duration) -> bool {
         let mut byte = [0];
