@@ -56,6 +56,91 @@ pub fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Framin
     Ok(())
 }
 
+/// Counts the framing fields of a header while its bytes arrive.
+///
+/// hyper reads a header before anyone can check it, and repairs two ambiguities on the way: of equal
+/// Content-Length lines it keeps one, and beside a Transfer-Encoding it drops them. [`check_framing`] cannot see
+/// that any more, so the lines are counted on the socket. A header that arrives while the request before it is
+/// still being served (pipelining) is not counted; hyper's repair, which also ends the connection, holds there.
+#[derive(Debug, Clone, Default)]
+pub struct FramingFields {
+    lengths: u8,
+    codings: u8,
+    column: usize,
+    /// Which of the two names the line may still turn out to have.
+    may_be_length: bool,
+    may_be_coding: bool,
+    begun: bool,
+    complete: bool,
+}
+
+impl FramingFields {
+    /// Counting begins: the next byte is the first of a header.
+    pub const fn new() -> Self {
+        Self {
+            lengths: 0,
+            codings: 0,
+            column: 0,
+            may_be_length: true,
+            may_be_coding: true,
+            begun: false,
+            complete: false,
+        }
+    }
+
+    /// Looks at the next bytes of the connection; those behind the end of the header are left alone.
+    pub fn read(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !self.complete {
+            if !self.may_be_length && !self.may_be_coding {
+                // Nothing more to learn from this line.
+                match memchr::memchr(b'\n', rest) {
+                    None => return,
+                    Some(end) => rest = rest.get(end..).unwrap_or_default(),
+                }
+            }
+            let Some((byte, after)) = rest.split_first() else {
+                return;
+            };
+            self.step(*byte);
+            rest = after;
+        }
+    }
+
+    fn step(&mut self, byte: u8) {
+        if byte == b'\n' {
+            // Empty lines before a request are skipped (RFC 9112 §2.2); the one behind its fields is the end.
+            self.complete = self.begun && self.column == 0;
+            self.begun |= self.column > 0;
+            self.column = 0;
+            self.may_be_length = true;
+            self.may_be_coding = true;
+            return;
+        }
+        if byte == b'\r' && self.column == 0 {
+            return;
+        }
+        let may_be = |name: &[u8]| match name.get(self.column) {
+            Some(letter) => byte.eq_ignore_ascii_case(letter),
+            None => byte == b':',
+        };
+        self.may_be_length = self.may_be_length && may_be(b"content-length");
+        self.may_be_coding = self.may_be_coding && may_be(b"transfer-encoding");
+        if byte == b':' {
+            self.lengths = self.lengths.saturating_add(u8::from(self.may_be_length));
+            self.codings = self.codings.saturating_add(u8::from(self.may_be_coding));
+            self.may_be_length = false;
+            self.may_be_coding = false;
+        }
+        self.column = self.column.saturating_add(1);
+    }
+
+    /// Whether the header had framing fields that contradict or repeat each other.
+    pub const fn are_ambiguous(&self) -> bool {
+        self.lengths > 1 || self.codings > 1 || (self.lengths > 0 && self.codings > 0)
+    }
+}
+
 /// Plain decimal, `0` or without a leading zero, below 2^63: some parsers hold it in a signed number.
 fn check_length(digits: &[u8]) -> Result<(), FramingError> {
     let plain = match digits {
@@ -159,6 +244,47 @@ mod tests {
                 check(version, &[("transfer-encoding", "chunked")]),
                 Err(EncodingInVersion)
             );
+        }
+    }
+
+    fn ambiguous(header: &str) -> bool {
+        let mut whole = FramingFields::new();
+        whole.read(header.as_bytes());
+        // However the bytes are cut into pieces, the count is the same.
+        for size in 1..8 {
+            let mut pieces = FramingFields::new();
+            header
+                .as_bytes()
+                .chunks(size)
+                .for_each(|piece| pieces.read(piece));
+            assert_eq!(
+                pieces.are_ambiguous(),
+                whole.are_ambiguous(),
+                "{header:?} in {size}s"
+            );
+        }
+        whole.are_ambiguous()
+    }
+
+    #[test]
+    fn framing_fields_are_counted_while_they_arrive() {
+        for header in [
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\ntransfer-encoding:chunked\r\nX: y\r\nCONTENT-LENGTH:5\r\n\r\n",
+            "\r\n\r\nPOST / HTTP/1.1\nContent-Length: 5\nContent-Length: 5\n\n",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            assert!(ambiguous(header), "{header:?}");
+        }
+        for header in [
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX-Content-Length: 5\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length-X: 5\r\nTransfer-Encodin: x\r\n\r\n",
+            "Content-Length / HTTP/1.1\r\nContent-Length: 5\r\nX: Transfer-Encoding: chunked\r\n\r\n",
+            "",
+            "\r\n",
+        ] {
+            assert!(!ambiguous(header), "{header:?}");
         }
     }
 }

@@ -4,9 +4,10 @@
 //! middle of a header, or serving a request; only the first two have a deadline, since a stream may last.
 
 use super::stream::Stream;
+use crate::http::framing::FramingFields;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(super) struct Activity {
     phase: AtomicU8,
     since: AtomicU32,
     ticks: Arc<AtomicU32>,
+    /// Whether the header that arrives now has ambiguous framing fields.
+    ambiguous_framing: AtomicBool,
 }
 
 impl Activity {
@@ -39,10 +42,23 @@ impl Activity {
         self.phase.store(phase, Ordering::Relaxed);
     }
 
-    fn bytes_arrived(&self) {
-        if self.phase.load(Ordering::Relaxed) == IDLE {
-            self.enter(IN_HEADER);
+    fn bytes_arrived(&self, bytes: &[u8], header: &mut FramingFields) {
+        match self.phase.load(Ordering::Relaxed) {
+            IDLE => {
+                *header = FramingFields::new();
+                self.enter(IN_HEADER);
+            }
+            IN_HEADER => {}
+            _ => return,
         }
+        header.read(bytes);
+        self.ambiguous_framing
+            .store(header.are_ambiguous(), Ordering::Relaxed);
+    }
+
+    /// Whether the header that arrived last had ambiguous framing fields; asked once a request.
+    pub(super) fn take_ambiguous_framing(&self) -> bool {
+        self.ambiguous_framing.swap(false, Ordering::Relaxed)
     }
 
     /// Marks a request as being served until the guard is dropped.
@@ -98,6 +114,7 @@ impl Watchdog {
             phase: AtomicU8::new(IN_HEADER),
             since: AtomicU32::new(self.ticks.load(Ordering::Relaxed)),
             ticks: Arc::clone(&self.ticks),
+            ambiguous_framing: AtomicBool::new(false),
         })
     }
 
@@ -127,16 +144,21 @@ impl Watchdog {
     }
 }
 
-/// A stream that notes when bytes arrive.
+/// A stream that notes when bytes arrive, and what framing fields are among them.
 #[derive(Debug)]
 pub(super) struct Watched {
     stream: Stream,
     activity: Arc<Activity>,
+    header: FramingFields,
 }
 
 impl Watched {
     pub(super) const fn new(stream: Stream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+        Self {
+            stream,
+            activity,
+            header: FramingFields::new(),
+        }
     }
 }
 
@@ -149,8 +171,8 @@ impl AsyncRead for Watched {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            this.activity.bytes_arrived();
+        if let Some(bytes @ [_, ..]) = buffer.filled().get(before..) {
+            this.activity.bytes_arrived(bytes, &mut this.header);
         }
         polled
     }
@@ -204,7 +226,7 @@ mod tests {
         drop(serving);
         watchdog.ticks.store(10_075, Ordering::Relaxed);
         assert!(!activity.is_overdue(deadlines));
-        activity.bytes_arrived();
+        activity.bytes_arrived(b"G", &mut FramingFields::new());
         watchdog.ticks.store(10_086, Ordering::Relaxed);
         assert!(activity.is_overdue(deadlines), "the next header has its own time");
     }

@@ -24,10 +24,18 @@ pub(super) async fn serve(
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
+        let ambiguous_framing = activity.take_ambiguous_framing();
         let worker = &worker;
         let place = Place::clone(&place);
         async move {
-            let response = worker.answer(RawRequest { message, peer, place }).await;
+            let response = worker
+                .answer(RawRequest {
+                    message,
+                    peer,
+                    place,
+                    ambiguous_framing,
+                })
+                .await;
             Ok::<Response<Body>, Infallible>(response.map(|body| body.with_guard(serving)))
         }
     });

@@ -50,7 +50,10 @@ impl Gate {
 
         if let Some(endpoint) = self.endpoints.find(&clean) {
             record.decision("endpoint");
-            return record.finish(self.endpoints.serve(endpoint, clean).await);
+            let has_body = clean.has_body();
+            let mut response = self.endpoints.serve(endpoint, clean).await;
+            respond::close_if_body_unread(has_body, response.headers_mut());
+            return record.finish(response);
         }
         if let Some(response) = self.endpoints.after_sign_out(&clean) {
             record.decision("endpoint");

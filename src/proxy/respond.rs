@@ -7,7 +7,7 @@ use crate::http::upgrade::Upgrade;
 use crate::pages::{self, Problem, answer};
 use crate::policy::Unauthenticated;
 use crate::request::{CleanRequest, Reject};
-use crate::upstream::UpstreamError;
+use crate::upstream::{Fault, UpstreamError};
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 
@@ -51,7 +51,7 @@ pub(super) async fn unauthenticated(
     } else {
         status_401(endpoints, request)
     };
-    close_if_body_unread(request, response.headers_mut());
+    close_if_body_unread(request.has_body(), response.headers_mut());
     response
 }
 
@@ -72,8 +72,8 @@ fn status_401(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
 
 /// An answer that was given before the body was read ends the connection, since the rest of the body would be
 /// taken for the next request.
-fn close_if_body_unread(request: &CleanRequest, answer: &mut HeaderMap) {
-    if request.has_body() {
+pub(super) fn close_if_body_unread(has_body: bool, answer: &mut HeaderMap) {
+    if has_body {
         answer.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
@@ -123,12 +123,13 @@ impl FailureReply {
         self.request_id.to_str().unwrap_or_default()
     }
 
-    /// 502, 503 or 504, or 400 when the client's own body was at fault.
+    /// 502, 503 or 504, or 400, 408 or 413 when the client's own body was at fault.
     pub(super) fn upstream_failed(&self, endpoints: &Endpoints, error: &UpstreamError) -> Response<Body> {
         let status = error.status();
+        let by_client = error.fault() == Fault::Client;
         let problem = match status {
             StatusCode::GATEWAY_TIMEOUT => Problem::UpstreamTimeout,
-            StatusCode::BAD_REQUEST => Problem::Rejected,
+            _ if by_client => Problem::Rejected,
             _ => Problem::UpstreamUnreachable,
         };
         let mut response = if self.html {
@@ -138,7 +139,7 @@ impl FailureReply {
             let document = json!({ "error": problem.code(), "request_id": self.request_id() });
             answer::json(status, &document)
         };
-        if status == StatusCode::BAD_REQUEST {
+        if by_client {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }

@@ -1,6 +1,7 @@
 //! The clean request: what policy may judge and the upstream may be sent.
 
 use super::Place;
+use crate::http::body::Body;
 use crate::http::forwarded::Client;
 use crate::http::host::HostAndPort;
 use crate::http::target::RequestTarget;
@@ -18,6 +19,7 @@ pub struct CleanRequest {
     pub(super) client: Client,
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
+    pub(super) body_limit: u64,
     pub(super) upgrade: Upgrade,
     pub(super) on_upgrade: Option<(OnUpgrade, Place)>,
     pub(super) request_id: HeaderValue,
@@ -32,8 +34,8 @@ pub struct CleanParts {
     pub target: RequestTarget,
     /// Fields without hop-by-hop ones and without any that the proxy owns; forwarding fields are written.
     pub headers: HeaderMap,
-    /// The body, not read yet: nobody has answered `100 Continue`.
-    pub body: Incoming,
+    /// The body, not read yet: nobody has answered `100 Continue`. It fails beyond `limits.body_bytes`.
+    pub body: Body,
     /// Whether the client asked for a WebSocket.
     pub upgrade: Upgrade,
     /// The client's side of that WebSocket, once the answer 101 is sent, and the place that it takes.
@@ -92,7 +94,7 @@ impl CleanRequest {
             method: self.method,
             target: self.target,
             headers: self.headers,
-            body: self.body,
+            body: Body::streamed(self.body).with_limit(self.body_limit),
             upgrade: self.upgrade,
             on_upgrade: self.on_upgrade,
         }

@@ -25,6 +25,9 @@ pub struct RawRequest {
     pub peer: Peer,
     /// The connection's place among those that may be open at once; a tunnel keeps it.
     pub place: Place,
+    /// Whether its header had framing fields that hyper repaired before anyone could check them; see
+    /// [`FramingFields`](crate::http::framing::FramingFields).
+    pub ambiguous_framing: bool,
 }
 
 /// One of the places of `limits.connections`, free again when the last clone is dropped.

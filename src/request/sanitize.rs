@@ -27,7 +27,7 @@ pub struct MessageLimits {
     pub headers: usize,
     /// Bytes of the request target.
     pub target_bytes: usize,
-    /// Bytes of a body that declares its length; `None` is no limit.
+    /// Bytes of a body, whether or not it declares its length; `None` is no limit.
     pub body_bytes: Option<u64>,
 }
 
@@ -53,6 +53,7 @@ impl Sanitizer {
             mut message,
             peer,
             place,
+            ambiguous_framing,
         } = raw;
         let on_upgrade = message.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
         if matches!(*message.method(), Method::CONNECT | Method::TRACE) {
@@ -70,6 +71,9 @@ impl Sanitizer {
             return Err(Reject::MisdirectedHost);
         }
         check_framing(message.version(), message.headers()).map_err(|_| Reject::Framing)?;
+        if ambiguous_framing {
+            return Err(Reject::Framing);
+        }
         check_expectation(message.headers())?;
         let upgrade = self.check_upgrade(&message)?;
         let on_upgrade =
@@ -90,6 +94,7 @@ impl Sanitizer {
             client,
             headers,
             body,
+            body_limit: self.limits.body_bytes.unwrap_or(u64::MAX),
             upgrade,
             on_upgrade: on_upgrade.map(|on_upgrade| (on_upgrade, place)),
             request_id,

@@ -59,9 +59,10 @@ impl UpstreamError {
         }
     }
 
-    /// The status that says so to the client (RFC 9110 §15.5, §15.6): 400, 408, 502 or 504.
+    /// The status that says so to the client (RFC 9110 §15.5, §15.6): 400, 408, 413, 502 or 504.
     pub const fn status(&self) -> StatusCode {
         match self {
+            Self::RequestBody(BodyError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RequestBody(_) => StatusCode::BAD_REQUEST,
             Self::RequestBodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,

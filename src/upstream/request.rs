@@ -50,11 +50,7 @@ impl UpstreamRequest {
         if websocket {
             ask_for_websocket(&mut parts.headers);
         }
-        let body = if websocket {
-            Body::empty()
-        } else {
-            Body::streamed(parts.body)
-        };
+        let body = if websocket { Body::empty() } else { parts.body };
         let mut message = Request::new(body);
         *message.method_mut() = parts.method;
         *message.version_mut() = Version::HTTP_11;

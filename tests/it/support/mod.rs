@@ -4,11 +4,15 @@
 pub mod browser;
 pub mod proxy;
 pub mod raw;
+pub mod raw_upstream;
 pub mod upstream;
+pub mod wire;
 
 pub use browser::{Answer, Browser};
 pub use proxy::{World, proxy};
+pub use raw_upstream::RawUpstream;
 pub use upstream::{Seen, Upstream};
+pub use wire::{Reply, Wire, get, request};
 
 use std::future::Future;
 use std::time::Duration;
