@@ -58,7 +58,8 @@ fn serve_proxy(
     async move {
         let service = service_fn(|message| {
             let raw = RawRequest { message, peer: PEER };
-            async { Ok::<_, Infallible>(gate.pass(raw, &pool, &streams).await) }
+            let answer = Arc::clone(&gate).pass(raw, &pool, &streams);
+            async { Ok::<_, Infallible>(answer.await) }
         });
         http1::Builder::new()
             .serve_connection(TokioIo::new(connection), service)

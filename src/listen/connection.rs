@@ -1,11 +1,9 @@
 //! One client connection: HTTP/1.1 until it ends.
 
-use super::activity::{Activity, Watched};
+use super::activity::{Activity, Served, Watched};
 use super::worker::Worker;
-use crate::http::body::Body;
 use crate::http::forwarded::Peer;
 use crate::request::RawRequest;
-use ::http::Response;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,11 +16,8 @@ pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, acti
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
-        let worker = &worker;
-        async move {
-            let response = worker.answer(RawRequest { message, peer }).await;
-            Ok::<Response<Body>, Infallible>(response.map(|body| body.with_guard(serving)))
-        }
+        let answer = worker.answer(RawRequest { message, peer });
+        async move { Ok::<_, Infallible>(answer.await.map(|body| Served::new(body, serving))) }
     });
     // The deadline for a header is the watchdog's, so hyper's own is off: it would also cut idle connections.
     let connection = http1::Builder::new()

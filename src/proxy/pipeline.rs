@@ -1,7 +1,7 @@
 //! The steps of a request, in order, on one screen.
 
 use super::authenticate::{Caller, authenticate};
-use super::forward;
+use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
 use crate::clock::Clock;
@@ -14,6 +14,7 @@ use crate::session::SessionCookies;
 use crate::streams::Streams;
 use crate::upstream::{Pool, UpstreamHost};
 use ::http::Response;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// All that a request meets on its way, compiled from one configuration. A request takes it once and keeps it,
@@ -38,32 +39,60 @@ pub struct Gate {
     pub clock: Clock,
 }
 
+/// Where a request goes once it has been judged.
+enum Next<'a> {
+    /// Nowhere: this is its answer.
+    Answered(Response<Body>),
+    /// To one of the proxy's own endpoints. Boxed, for it would take the room of many a forwarded request.
+    Endpoint(Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>),
+    /// To the upstream.
+    Upstream(Outbound),
+}
+
 impl Gate {
     /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection.
-    pub async fn pass(&self, raw: RawRequest, pool: &Pool, streams: &Streams) -> Response<Body> {
+    ///
+    /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
+    pub fn pass<'a>(
+        self: Arc<Self>,
+        raw: RawRequest,
+        pool: &'a Pool,
+        streams: &'a Streams,
+    ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
         let mut record = Record::begin(&self.access_log, &raw);
+        let next = Arc::clone(&self).judge(raw, &mut record);
+        async move {
+            let response = match next {
+                Next::Answered(response) => response,
+                Next::Endpoint(answer) => answer.await,
+                Next::Upstream(outbound) => outbound.forward(&self, pool, streams).await,
+            };
+            record.finish(response)
+        }
+    }
+
+    /// Sanitise, own endpoints, authenticate, decide.
+    fn judge<'a>(self: Arc<Self>, raw: RawRequest, record: &mut Record) -> Next<'a> {
         let clean = match self.sanitizer.sanitize(raw) {
             Ok(clean) => clean,
-            Err(reject) => return record.finish(respond::reject(reject)),
+            Err(reject) => return Next::Answered(respond::reject(reject)),
         };
         record.request(&clean);
 
         if let Some(endpoint) = self.endpoints.find(&clean) {
             record.decision("endpoint");
-            return record.finish(self.endpoints.serve(endpoint, clean).await);
+            return Next::Endpoint(Box::pin(
+                async move { self.endpoints.serve(endpoint, clean).await },
+            ));
         }
         if let Some(response) = self.endpoints.after_sign_out(&clean) {
             record.decision("endpoint");
-            return record.finish(response);
+            return Next::Answered(response);
         }
 
         let now = self.clock.now();
-        let Caller {
-            identity,
-            subject,
-            cookies,
-        } = authenticate(&self.cookies, &self.header_rules, clean.headers(), now);
-        record.subject(subject);
+        let Caller { identity, cookies } =
+            authenticate(&self.cookies, &self.header_rules, clean.headers(), now, record);
         let decision = decide(&self.routes, clean.canonical_path(), identity);
         let permit = match decision {
             Decision::Forward(permit) => permit,
@@ -71,13 +100,11 @@ impl Gate {
                 record.decision("sign_in");
                 let mut response = respond::unauthenticated(&self.endpoints, &clean, unauthenticated);
                 cookies.clear_invalid(&self.cookies, clean.headers(), response.headers_mut());
-                return record.finish(response);
+                return Next::Answered(response);
             }
         };
         record.permitted(&permit);
         let renewal = cookies.renewal(&self.cookies, &self.header_rules, clean.headers(), now);
-        let mut response = forward::forward(self, clean, &permit, pool, streams).await;
-        respond::apply_renewal(response.headers_mut(), renewal);
-        record.finish(response)
+        Next::Upstream(Outbound::new(&self, clean, &permit, renewal))
     }
 }
