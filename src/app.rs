@@ -3,8 +3,8 @@
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::listen::{Acceptor, BoundListener, ListenAddress, WorkerSettings, Workers};
-use crate::live::{self, CompileError, Compiled, Live};
+use crate::listen::{Acceptor, BoundListener, Workers};
+use crate::live::{self, CompileError, Compiled, ListenAddress, Live, WorkerSettings};
 use crate::tasks::Tasks;
 use std::io;
 use std::num::NonZeroUsize;

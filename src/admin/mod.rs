@@ -3,8 +3,8 @@
 //! Never on the listener that browsers reach.
 
 use crate::http::body::Body;
-use crate::listen::{BoundListener, ListenAddress};
-use crate::live::Live;
+use crate::listen::BoundListener;
+use crate::live::{ListenAddress, Live};
 use crate::logto::Availability;
 use crate::pages::answer;
 use crate::tasks::Tasks;

@@ -2,8 +2,7 @@
 
 use super::output::complain;
 use super::{ConfigFlags, FAILED, run};
-use crate::listen::ListenAddress;
-use crate::live;
+use crate::live::{self, ListenAddress};
 use clap::Args;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

@@ -8,6 +8,7 @@ mod dev;
 mod healthcheck;
 mod keygen;
 mod output;
+mod process;
 mod run;
 
 use clap::{Args, Parser, Subcommand};

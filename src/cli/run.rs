@@ -67,6 +67,10 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         config::LogFormat::Pretty => telemetry::LogFormat::Pretty,
     };
     telemetry::start(format, config.log.level);
+    super::process::prepare();
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let runtime = match control_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return start_failed(&error.into()),

@@ -143,7 +143,7 @@ async fn redeem(
         code,
         code_verifier: state.code_verifier(),
         nonce: state.nonce.clone(),
-        max_age: None,
+        max_age: endpoints.sign_in.max_age(),
     };
     let task = endpoints.tasks.spawn(async move {
         let outcome = match logto.redeem(redeem).await {

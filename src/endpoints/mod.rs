@@ -93,6 +93,10 @@ impl Endpoints {
                 .insert(header::ALLOW, HeaderValue::from_static(allowed));
             return response;
         }
+        // A speculative load shows the user nothing, and here it would cost a sign-in, a code or the session.
+        if endpoint != Endpoint::User && navigation::is_prefetch(request.headers()) {
+            return answer::text(StatusCode::FORBIDDEN, "this is not to be loaded ahead\n");
+        }
         match endpoint {
             Endpoint::SignIn => sign_in::serve(self, &request, false),
             Endpoint::SignUp => sign_in::serve(self, &request, true),

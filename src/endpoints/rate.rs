@@ -50,6 +50,10 @@ impl SignInLimiter {
         }
         let count = window.counts.entry(key).or_insert(0);
         *count = count.saturating_add(1);
+        if *count == limit.get().saturating_add(1) {
+            // Once a minute and address, for whoever wonders why nobody can sign in behind a balancer.
+            tracing::warn!(%address, "too many sign-ins; if this is a proxy of yours, list it in trusted_proxies");
+        }
         *count <= limit.get()
     }
 }

@@ -14,7 +14,8 @@ use crate::logto::{AuthorizationRequest, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
 use crate::session::{Binding, Presented};
-use ::http::{HeaderMap, Response, StatusCode};
+use ::http::{Response, StatusCode};
+use std::time::Duration;
 
 /// Values of `first_screen` that Logto knows (Logto: authentication parameters).
 pub const FIRST_SCREENS: &[&str] = &[
@@ -48,6 +49,12 @@ pub struct Choices {
 }
 
 impl SignInDefaults {
+    /// The `max_age` that every sign-in asks for; its ID token must then say when the user was authenticated.
+    pub(super) fn max_age(&self) -> Option<Duration> {
+        let (_, seconds) = self.parameters.iter().find(|(name, _)| name == "max_age")?;
+        seconds.parse().ok().map(Duration::from_secs)
+    }
+
     /// The choices that a sign-in URL makes; `None` when it carries one that is unknown, forbidden or wrong.
     fn choices(&self, query: &Parameters) -> Option<Choices> {
         let mut choices = Choices::default();
@@ -75,16 +82,21 @@ fn is_valid(name: &str, value: &str) -> bool {
         && match name {
             "first_screen" => FIRST_SCREENS.contains(&value),
             "prompt" => PROMPTS.contains(&value),
-            "direct_sign_in" => ["social:", "sso:"].iter().any(|method| {
-                value
-                    .strip_prefix(method)
-                    .is_some_and(|target| !target.is_empty())
-            }),
+            "direct_sign_in" => ["social:", "sso:"]
+                .iter()
+                .any(|method| value.strip_prefix(method).is_some_and(is_identifier)),
+            "organization_id" => is_identifier(value),
             "ui_locales" => value
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')),
             _ => true,
         }
+}
+
+/// Whether this can be an identifier of Logto's: a connector's target, a connector, an organisation.
+fn is_identifier(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=128).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// `GET sign-in` and `GET sign-up`.
@@ -105,9 +117,6 @@ pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest, registers: bo
         choices
             .parameters
             .insert(0, ("first_screen".to_owned(), "register".to_owned()));
-    }
-    if is_prefetch(request.headers()) {
-        return answer::text(StatusCode::FORBIDDEN, "a sign-in is not prefetched\n");
     }
     begin(endpoints, request, &return_path, &choices)
 }
@@ -165,19 +174,11 @@ pub(super) fn begin(
             nonce: &nonce,
             code_challenge: &code_challenge,
             prompt: choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref()),
-            max_age: None,
+            max_age: endpoints.sign_in.max_age(),
             extra: &extra,
         },
     );
     let mut response = answer::redirect(StatusCode::FOUND, url.as_str());
     set_cookies(response.headers_mut(), endpoints.binding_cookie.set(&browser));
     response
-}
-
-/// Speculative loads begin no sign-in: they would cost a round trip and show the user nothing.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose"]
-        .iter()
-        .filter_map(|name| headers.get(*name))
-        .any(|value| value.as_bytes().starts_with(b"prefetch"))
 }

@@ -33,7 +33,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
             Ok(query) => wanted_path(endpoints, &query),
             Err(_) => return endpoints.problem(&request, Problem::BadRequest, None),
         };
-        if !same_site {
+        if !same_site || is_embedded(request.headers()) {
             return confirm(endpoints, &request, return_path.as_ref());
         }
         let headers = request.headers().clone();
@@ -77,6 +77,14 @@ fn is_same_site(headers: &HeaderMap, public_origin: &str) -> bool {
         (None, Some(referer)) => ours(referer),
         (None, None) => true,
     }
+}
+
+/// Whether the browser loads this as a part of some page, such as an image that a user posted there: nobody has
+/// asked to sign out. A script's request is its site's own doing.
+fn is_embedded(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-dest")
+        .is_some_and(|destination| !matches!(destination.as_bytes(), b"document" | b"empty"))
 }
 
 fn confirm(
@@ -146,13 +154,22 @@ fn seal_state(endpoints: &Endpoints, path: &ReturnPath, now: UnixSeconds) -> Opt
 
 /// A browser that comes back from Logto with a sign-out `state` of ours goes on to the path inside it.
 pub(super) fn continue_after(endpoints: &Endpoints, request: &CleanRequest) -> Option<Response<Body>> {
-    let query = request.target().query()?.strip_prefix("state=")?;
-    if request.canonical_path() != endpoints.after_sign_out || *request.method() != Method::GET {
+    let query = request
+        .target()
+        .query()
+        .filter(|query| query.contains("state="))?;
+    let after_path = endpoints.after_sign_out.split('?').next().unwrap_or_default();
+    if request.canonical_path() != after_path || *request.method() != Method::GET {
         return None;
     }
+    let parameters = Parameters::parse(query.as_bytes()).ok()?;
     let opened = endpoints
         .keyring
-        .open(Purpose::SignOut, STATE_CONTEXT, query.as_bytes())
+        .open(
+            Purpose::SignOut,
+            STATE_CONTEXT,
+            parameters.value("state")?.as_bytes(),
+        )
         .ok()?;
     let text = std::str::from_utf8(&opened.plaintext).ok()?;
     let (sealed_at, path) = text.split_once(' ')?;

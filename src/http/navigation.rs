@@ -99,8 +99,8 @@ pub fn language(headers: &HeaderMap) -> Language {
     best.1
 }
 
-/// A page loaded before the person asked for it, which must not begin a sign-in.
-fn is_prefetch(headers: &HeaderMap) -> bool {
+/// A page loaded before the person asked for it, which must neither begin nor finish a sign-in, nor sign out.
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
     [&SEC_PURPOSE, &PURPOSE, &X_MOZ].into_iter().any(|name| {
         headers.get_all(name).iter().any(|value| {
             let value = value.as_bytes();

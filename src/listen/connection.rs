@@ -3,7 +3,7 @@
 use super::activity::{Activity, Served, Watched};
 use super::worker::Worker;
 use crate::http::forwarded::Peer;
-use crate::request::RawRequest;
+use crate::request::{Place, RawRequest};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -12,11 +12,18 @@ use std::sync::Arc;
 
 /// Serves a connection until it closes or the worker drains. A drained connection finishes the request it is
 /// serving and says `Connection: close`.
-pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, activity: Arc<Activity>) {
+pub(super) async fn serve(
+    worker: Arc<Worker>,
+    stream: Watched,
+    peer: Peer,
+    place: Place,
+    activity: Arc<Activity>,
+) {
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
-        let answer = worker.answer(RawRequest { message, peer });
+        let place = Place::clone(&place);
+        let answer = worker.answer(RawRequest { message, peer, place });
         async move { Ok::<_, Infallible>(answer.await.map(|body| Served::new(body, serving))) }
     });
     // The deadline for a header is the watchdog's, so hyper's own is off: it would also cut idle connections.

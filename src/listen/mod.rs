@@ -9,5 +9,5 @@ mod connection;
 mod stream;
 mod worker;
 
-pub use accept::{Acceptor, BoundListener, ListenAddress};
-pub use worker::{WorkerSettings, Workers};
+pub use accept::{Acceptor, BoundListener};
+pub use worker::Workers;

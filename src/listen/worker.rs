@@ -5,8 +5,8 @@ use super::activity::{Deadlines, Watchdog, Watched};
 use super::connection;
 use crate::http::body::Body;
 use crate::http::forwarded::Peer;
-use crate::live::Live;
-use crate::request::RawRequest;
+use crate::live::{Live, WorkerSettings};
+use crate::request::{Place, RawRequest};
 use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::upstream::{self, Pool};
@@ -20,19 +20,6 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
-
-/// How workers treat connections.
-#[derive(Debug, Clone, Copy)]
-pub struct WorkerSettings {
-    /// Field lines of a header beyond which hyper refuses it.
-    pub maximum_headers: usize,
-    /// Bytes of a connection's read buffer at most; also bounds a header.
-    pub buffer_bytes: usize,
-    /// Time for a header to arrive whole.
-    pub header_timeout: Duration,
-    /// Time that a connection may idle between requests.
-    pub idle_timeout: Duration,
-}
 
 /// A connection on its way to a worker.
 type Dealt = (Accepted, Peer, OwnedSemaphorePermit);
@@ -204,8 +191,7 @@ impl Worker {
         let worker = Arc::clone(self);
         let serving = Arc::clone(&activity);
         let task = self.connections.spawn(async move {
-            connection::serve(worker, watched, peer, serving).await;
-            drop(place);
+            connection::serve(worker, watched, peer, Place::new(place), serving).await;
         });
         self.watchdog.watch(&activity, task.abort_handle());
     }

@@ -1,12 +1,12 @@
 //! From a [`Config`] to what requests meet. The only place that knows both.
 
+use super::serving::{ListenAddress, WorkerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
 use crate::http::forwarded::{PublicOrigin, TrustedProxies};
 use crate::identity::claims::{ClaimPath, ClaimPathError};
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, HeaderRulesError, Source};
-use crate::listen::{ListenAddress, WorkerSettings};
 use crate::logto::{self, Logto, SetupError, Userinfo};
 use crate::pages::PageSettings;
 use crate::policy::{Access, PathPattern, PatternError, Route, RouteConflict, RouteTable, Unauthenticated};

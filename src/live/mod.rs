@@ -4,8 +4,10 @@
 //! the one that new requests take. Nothing below this module knows the configuration's types.
 
 mod compile;
+mod serving;
 
 pub use compile::{CompileError, Compiled, admin_address, compile};
+pub use serving::{ListenAddress, WorkerSettings};
 
 use crate::proxy::Gate;
 use arc_swap::ArcSwap;

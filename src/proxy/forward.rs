@@ -5,7 +5,7 @@ use super::respond;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
-use crate::request::CleanRequest;
+use crate::request::{CleanRequest, Place};
 use crate::streams::Streams;
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -64,14 +64,7 @@ impl Outbound {
 /// Takes hop-by-hop fields out of an answer, and any attempt to set one of the proxy's cookies.
 fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    let sets_ours = |value: &HeaderValue| {
-        let name = value
-            .as_bytes()
-            .split(|byte| *byte == b'=')
-            .next()
-            .unwrap_or_default();
-        gate.cookies.is_own(name.trim_ascii())
-    };
+    let sets_ours = |value: &HeaderValue| gate.cookies.is_own(name_sent_back(value.as_bytes()));
     if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
         let kept: Vec<HeaderValue> = headers
             .get_all(header::SET_COOKIE)
@@ -86,15 +79,25 @@ fn clean_answer(gate: &Gate, headers: &mut HeaderMap) {
     }
 }
 
+/// The name under which a browser sends back what a `Set-Cookie` line sets. Of a cookie without a name it sends
+/// the value alone (RFC 6265bis §5.8.3), so that `=a=b` comes back as the cookie `a`.
+fn name_sent_back(line: &[u8]) -> &[u8] {
+    let pair = line.split(|byte| *byte == b';').next().unwrap_or_default();
+    let pair = pair.trim_ascii();
+    let pair = pair.strip_prefix(b"=").unwrap_or(pair);
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+    name.trim_ascii()
+}
+
 /// Answers 101 and joins both sides once the client has it. A 101 that nobody asked for never gets here: the
 /// pool takes it for a bad answer.
 fn join_tunnel(
     mut response: Response<Body>,
-    client_side: Option<OnUpgrade>,
+    client_side: Option<(OnUpgrade, Place)>,
     streams: &Streams,
     reply: respond::FailureReply,
 ) -> Response<Body> {
-    let Some(client_side) = client_side else {
+    let Some((client_side, place)) = client_side else {
         return reply.bad_upgrade();
     };
     let upstream_side = hyper::upgrade::on(&mut response);
@@ -102,7 +105,10 @@ fn join_tunnel(
     remove_hop_by_hop(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
+    streams.spawn_tunnel(|end| async move {
+        upstream::join(client_side, upstream_side, end).await;
+        drop(place);
+    });
     let (parts, _) = response.into_parts();
     Response::from_parts(parts, Body::empty())
 }

@@ -1,5 +1,6 @@
 //! The clean request: what policy may judge and the upstream may be sent.
 
+use super::Place;
 use crate::http::forwarded::Client;
 use crate::http::host::HostAndPort;
 use crate::http::target::RequestTarget;
@@ -18,7 +19,7 @@ pub struct CleanRequest {
     pub(super) headers: HeaderMap,
     pub(super) body: Incoming,
     pub(super) upgrade: Upgrade,
-    pub(super) on_upgrade: Option<OnUpgrade>,
+    pub(super) on_upgrade: Option<(OnUpgrade, Place)>,
     pub(super) request_id: HeaderValue,
 }
 
@@ -35,8 +36,8 @@ pub struct CleanParts {
     pub body: Incoming,
     /// Whether the client asked for a WebSocket.
     pub upgrade: Upgrade,
-    /// The client's side of that WebSocket, once the answer 101 is sent.
-    pub on_upgrade: Option<OnUpgrade>,
+    /// The client's side of that WebSocket, once the answer 101 is sent, and the place that it takes.
+    pub on_upgrade: Option<(OnUpgrade, Place)>,
 }
 
 impl CleanRequest {

@@ -49,7 +49,11 @@ pub struct Sanitizer {
 impl Sanitizer {
     /// Cleans one request, or says why it is refused.
     pub fn sanitize(&self, raw: RawRequest) -> Result<CleanRequest, Reject> {
-        let RawRequest { mut message, peer } = raw;
+        let RawRequest {
+            mut message,
+            peer,
+            place,
+        } = raw;
         let on_upgrade = message.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
         if matches!(*message.method(), Method::CONNECT | Method::TRACE) {
             return Err(Reject::Method);
@@ -87,7 +91,7 @@ impl Sanitizer {
             headers,
             body,
             upgrade,
-            on_upgrade,
+            on_upgrade: on_upgrade.map(|on_upgrade| (on_upgrade, place)),
             request_id,
         })
     }

@@ -4,9 +4,32 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::wrong_self_convention,
     missing_docs
 )]
 
+mod documents;
+mod layering;
 mod support;
 
+mod binding;
+mod callback;
+mod callback_once;
+mod id_token;
+mod identity_headers;
+mod logto_outage;
+mod loop_stop;
+mod return_path;
+mod session_cookie;
+mod session_life;
+mod session_size;
 mod sign_in;
+mod sign_in_parameters;
+mod sign_out;
+mod smuggling;
+mod spoofing;
+mod tabs;
+mod targets;
+mod unauthenticated;
+mod user;

@@ -144,7 +144,8 @@ fn extra_params(reader: &mut Reader<'_>) -> Option<Vec<(String, String)>> {
 
 /// Refuses what the proxy itself sends, and what would change the protocol under it.
 fn extra_name(name: &str) -> Result<(), Problem> {
-    const OWN: [&str; 20] = [
+    const OWN: [&str; 21] = [
+        "acr_values",
         "client_id",
         "client_secret",
         "redirect_uri",

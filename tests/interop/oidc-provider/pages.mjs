@@ -12,9 +12,7 @@ const choice = (name) => `<p><button name="persona" value="${name}">${persona(na
 export const SIGN_IN = page('Sign in', `
 <form method="post" action="/sign-in">
 ${personaNames().filter((name) => name !== 'huggingface').map(choice).join('\n')}
-</form>
-<form method="get" action="/sign-in/huggingface">
-<p><button name="connector" value="huggingface">Continue with Hugging Face</button></p>
+<p><button name="social" value="huggingface">Continue with Hugging Face</button></p>
 </form>`);
 
 export const HUGGING_FACE = page('Hugging Face', `

@@ -90,8 +90,10 @@ async function signIn(request, response, pathname) {
   if (interaction.prompt.name === 'consent') {
     await provider.interactionFinished(request, response, { consent: {} });
   } else if (request.method === 'POST') {
-    const chosen = persona(new URLSearchParams(await bodyOf(request)).get('persona'));
-    if (!chosen) send(response, 400, 'text/html', SIGN_IN);
+    const form = new URLSearchParams(await bodyOf(request));
+    const chosen = persona(form.get('persona'));
+    if (form.get('social') === 'huggingface') response.writeHead(303, { location: '/sign-in/huggingface' }).end();
+    else if (!chosen) send(response, 400, 'text/html', SIGN_IN);
     else if (chosen.suspended) send(response, 403, 'text/html', SUSPENDED);
     else await provider.interactionFinished(request, response, { login: { accountId: chosen.sub } }, { mergeWithLastSubmission: false });
   } else if (pathname === '/sign-in' && wantsHuggingFace(interaction.params) && !request.headers.referer?.endsWith('/huggingface')) {

@@ -1,16 +1,13 @@
 //! The proxy as its user starts it: a configuration file and `logto-proxy --config`, or `logto-proxy dev`.
 
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
 use std::process::Command;
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
 use super::oidc_provider::{CLIENT_ID, CLIENT_SECRET, OidcProvider};
 use super::ports::free_port;
 use super::process::Program;
-use super::wait::eventually;
 
 /// The binary that cargo built with these tests, or the one named by `LOGTO_PROXY_BINARY` (a release build).
 fn binary() -> OsString {
@@ -47,8 +44,8 @@ impl Place {
 }
 
 impl Proxy {
-    /// Starts the proxy for an app, with the provider in the place of Logto. `more` is appended to the configuration.
-    pub async fn start(place: &Place, upstream: &str, provider: &OidcProvider, more: &str) -> Self {
+    /// Starts the proxy for an app, with the provider in the place of Logto. `/open` is public.
+    pub async fn start(place: &Place, upstream: &str, provider: &OidcProvider) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let secret = folder.path().join("app_secret");
         std::fs::write(&secret, CLIENT_SECRET).expect("a secret file is written");
@@ -62,12 +59,17 @@ endpoint = "{endpoint}"
 app_id = "{CLIENT_ID}"
 app_secret = {{ file = "{secret}" }}
 scopes = {SCOPES}
+[admin]
+listen = "127.0.0.1:{admin}"
 [session]
 keys = ["b3Vyb3duc2Vzc2lvbmtleW9mdGhpcnR5dHdvYnl0ZXM"]
-{more}
+[[route]]
+path = "/open"
+access = "public"
 "#,
             port = place.port,
             endpoint = provider.endpoint(),
+            admin = free_port(),
             secret = secret.display(),
         );
         let file = folder.path().join("proxy.toml");
@@ -78,25 +80,26 @@ keys = ["b3Vyb3duc2Vzc2lvbmtleW9mdGhpcnR5dHdvYnl0ZXM"]
             public_url,
             _folder: Some(folder),
         };
-        proxy.until_listening(place.port).await;
-        proxy
+        proxy.until_ready().await
     }
 
     /// Starts `logto-proxy dev`: the built-in stand-in for Logto, the demo app, and the proxy between them.
+    /// `/open` is public.
     pub async fn start_dev() -> Self {
-        let mut program = Program::start("logto-proxy dev", Command::new(binary()).arg("dev"));
-        let public_url = program.line("says which address to open", address_in).await;
-        let port = public_url
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.parse().ok())
-            .expect("an address with a port");
+        let place = Place::choose();
+        let program = Program::start(
+            "logto-proxy dev",
+            Command::new(binary())
+                .args(["dev", "--port", &place.port.to_string()])
+                .args(["--logto-port", &free_port().to_string()])
+                .args(["--public", "/open"]),
+        );
         let proxy = Self {
             program,
-            public_url,
+            public_url: place.public_url(),
             _folder: None,
         };
-        proxy.until_listening(port).await;
-        proxy
+        proxy.until_ready().await
     }
 
     /// An address below the public origin; `path` starts with `/`.
@@ -110,25 +113,13 @@ keys = ["b3Vyb3duc2Vzc2lvbmtleW9mdGhpcnR5dHdvYnl0ZXM"]
         assert!(status.success(), "SIGTERM ended the proxy with {status}");
     }
 
-    async fn until_listening(&self, port: u16) {
-        eventually("the proxy accepts connections", || async {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()
-        })
-        .await;
+    /// Waits until sign-ins work: it listens before it knows Logto, and says when it does.
+    async fn until_ready(mut self) -> Self {
+        self.program
+            .line("reaches Logto", |line| {
+                line.contains("Logto is reachable").then_some(())
+            })
+            .await;
+        self
     }
-}
-
-/// The first loopback address in a line, without its path.
-fn address_in(line: &str) -> Option<String> {
-    let start = line
-        .find("http://localhost:")
-        .or_else(|| line.find("http://127.0.0.1:"))?;
-    let address = line.get(start..)?;
-    let port = address.rfind(':')? + 1;
-    let digits = address
-        .get(port..)?
-        .bytes()
-        .take_while(u8::is_ascii_digit)
-        .count();
-    address.get(..port + digits).map(str::to_owned)
 }

@@ -34,6 +34,15 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
+    /// The problem that a redirect leads to, if it does.
+    pub fn problem(&self) -> Option<String> {
+        let location = self.location();
+        let mut query = location.query_pairs();
+        query
+            .find(|(name, _)| name == "problem")
+            .map(|(_, code)| code.into_owned())
+    }
+
     pub fn set_cookies(&self) -> Vec<String> {
         let lines = self.headers.get_all("set-cookie").iter();
         lines.map(|line| line.to_str().unwrap().to_owned()).collect()
@@ -157,9 +166,19 @@ impl Browser {
         self.follow(answer, |url| url.origin() == origin).await
     }
 
-    /// The whole way: from a path through Logto and the callback to where it leads.
-    pub async fn sign_in(&mut self, persona: &str, path: &str) -> Answer {
+    /// Goes to a path, through Logto, and stops before the callback: its URL, good for one use.
+    pub async fn to_callback(&mut self, persona: &str, path: &str) -> Url {
         let page = self.to_sign_in_page(path).await;
+        self.choose(&page, persona).await.location()
+    }
+
+    /// The whole way: from a path through Logto and the callback to where it leads. With a session at Logto nobody is asked.
+    pub async fn sign_in(&mut self, persona: &str, path: &str) -> Answer {
+        let answer = self.navigate(path).await;
+        let page = self.follow(answer, |_| false).await;
+        if page.url.origin() == self.origin.origin() {
+            return page;
+        }
         let callback = self.choose(&page, persona).await;
         let done = self.open(callback.location()).await;
         self.follow(done, |_| false).await
@@ -190,7 +209,7 @@ impl Browser {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in fields.iter().copied().chain(extra) {
-            request = request.header(name, value);
+            request = request.header(name, value.as_bytes());
         }
         let jar: Vec<String> = self
             .cookies
@@ -199,7 +218,7 @@ impl Browser {
             .map(|((_, name), value)| format!("{name}={value}"))
             .collect();
         if !jar.is_empty() {
-            request = request.header("cookie", jar.join("; "));
+            request = request.header("cookie", jar.join("; ").as_bytes());
         }
         let stream = TcpStream::connect(address).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))

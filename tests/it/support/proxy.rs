@@ -5,7 +5,7 @@ use logto_proxy::app::App;
 use logto_proxy::clock::{Clock, ClockHand};
 use logto_proxy::config::{self, Environment};
 use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
-use logto_proxy::listen::ListenAddress;
+use logto_proxy::live::ListenAddress;
 use logto_proxy::secret::SecretText;
 use logto_proxy::tasks::Tasks;
 use std::net::SocketAddr;
@@ -26,9 +26,23 @@ pub struct Builder {
     top: String,
     sections: String,
     scopes: Vec<&'static str>,
+    secrets: Vec<String>,
+    keys: Vec<String>,
+    logto: String,
+    session: String,
+    beside: Option<Beside>,
     provider: ProviderSettings,
     provider_at_start: bool,
     change_client: Box<dyn FnOnce(&mut Client)>,
+}
+
+/// The Logto and the time of another world.
+struct Beside {
+    logto: Control,
+    issuer: String,
+    logto_url: String,
+    clock: Clock,
+    hand: ClockHand,
 }
 
 /// A proxy with default settings before an upstream that notes what arrives.
@@ -47,6 +61,11 @@ pub fn proxy() -> Builder {
             "urn:logto:scope:organization_roles",
             "identities",
         ],
+        secrets: vec![APP_SECRET.to_owned()],
+        keys: vec![SESSION_KEY.to_owned()],
+        logto: String::new(),
+        session: String::new(),
+        beside: None,
         provider: ProviderSettings {
             personas: Persona::built_in(),
             ..ProviderSettings::default()
@@ -99,6 +118,44 @@ impl Builder {
         self
     }
 
+    /// With these client secrets.
+    pub fn secrets(mut self, secrets: &[&str]) -> Self {
+        self.secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        self
+    }
+
+    /// With these session keys.
+    pub fn keys(mut self, keys: &[&str]) -> Self {
+        self.keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        self
+    }
+
+    /// With a key of `[logto]`, as TOML.
+    pub fn logto(mut self, toml: &str) -> Self {
+        self.logto.push_str(toml);
+        self.logto.push('\n');
+        self
+    }
+
+    /// With a key of `[session]`, as TOML.
+    pub fn session(mut self, toml: &str) -> Self {
+        self.session.push_str(toml);
+        self.session.push('\n');
+        self
+    }
+
+    /// Another replica or another configuration: at the Logto of that world, and in its time.
+    pub fn beside(mut self, world: &World) -> Self {
+        self.beside = Some(Beside {
+            logto: world.logto.clone(),
+            issuer: world.issuer.clone(),
+            logto_url: world.logto_url.clone(),
+            clock: world.clock.clone(),
+            hand: world.hand.clone(),
+        });
+        self
+    }
+
     /// With another provider.
     pub fn provider(mut self, change: impl FnOnce(&mut ProviderSettings)) -> Self {
         change(&mut self.provider);
@@ -118,22 +175,11 @@ impl Builder {
     }
 
     pub async fn start(mut self) -> World {
-        let (clock, hand) = Clock::movable();
-        let mut client = Client::new(
-            APP_ID,
-            SecretText::new(APP_SECRET.to_owned()),
-            format!("{}/.logto/callback", self.origin),
-        );
-        client.post_logout_redirect_uris.push(format!("{}/", self.origin));
-        (self.change_client)(&mut client);
-        let settings = ProviderSettings {
-            clients: vec![client],
-            clock: clock.clone(),
-            ..self.provider
+        let (provider, beside) = match self.beside.take() {
+            Some(beside) => (None, beside),
+            None => self.own_provider().await,
         };
-        let provider = Provider::bind("127.0.0.1:0".parse().unwrap(), settings)
-            .await
-            .unwrap();
+        let provider_at_start = self.provider_at_start;
         let upstream = match self.upstream {
             Some(upstream) => upstream,
             None => Upstream::start().await,
@@ -147,17 +193,21 @@ impl Builder {
         }
         let text = format!(
             "public_url = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream_url}\"\nworkers = 2\n{}\n\
-             [logto]\nendpoint = \"{}\"\napp_id = \"{APP_ID}\"\napp_secret = \"{APP_SECRET}\"\nscopes = {:?}\n\
-             [session]\nkeys = [\"{SESSION_KEY}\"]\n{}",
+             [logto]\nendpoint = \"{}\"\napp_id = \"{APP_ID}\"\napp_secret = {:?}\nscopes = {:?}\n{}\
+             [session]\nkeys = {:?}\n{}{}",
             self.origin,
             self.top,
-            provider.base_url(),
+            beside.logto_url,
+            self.secrets,
             self.scopes,
+            self.logto,
+            self.keys,
+            self.session,
             self.sections,
         );
         let config = config::parse_str("test.toml", &text, Environment::new(Vec::new()))
             .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
-        let app = App::bind(&config, clock).await.unwrap();
+        let app = App::bind(&config, beside.clock.clone()).await.unwrap();
         let ListenAddress::Tcp(address) = app.addresses().remove(0) else {
             panic!("the test listens on TCP");
         };
@@ -166,29 +216,54 @@ impl Builder {
             _ => None,
         };
         let stop = CancellationToken::new();
-        let control = provider.control();
-        let issuer = provider.issuer();
-        let base_url = provider.base_url();
         let mut world = World {
             address,
             admin,
             upstream,
-            logto: control,
-            issuer,
-            logto_url: base_url,
-            hand,
+            logto: beside.logto,
+            issuer: beside.issuer,
+            logto_url: beside.logto_url,
+            clock: beside.clock,
+            hand: beside.hand,
             origin: self.origin,
             running: tokio::spawn(app.run(stop.clone())),
             stop: stop.clone(),
-            provider: Some(provider),
+            provider,
             stop_provider: CancellationToken::new(),
             _stop_on_drop: stop.drop_guard(),
         };
-        if self.provider_at_start {
+        if provider_at_start {
             world.start_provider();
             world.until_ready().await;
         }
         world
+    }
+
+    async fn own_provider(&mut self) -> (Option<Provider>, Beside) {
+        let (clock, hand) = Clock::movable();
+        let mut client = Client::new(
+            APP_ID,
+            SecretText::new(APP_SECRET.to_owned()),
+            format!("{}/.logto/callback", self.origin),
+        );
+        client.post_logout_redirect_uris.push(format!("{}/", self.origin));
+        std::mem::replace(&mut self.change_client, Box::new(|_| {}))(&mut client);
+        let settings = ProviderSettings {
+            clients: vec![client],
+            clock: clock.clone(),
+            ..std::mem::take(&mut self.provider)
+        };
+        let provider = Provider::bind("127.0.0.1:0".parse().unwrap(), settings)
+            .await
+            .unwrap();
+        let beside = Beside {
+            logto: provider.control(),
+            issuer: provider.issuer(),
+            logto_url: provider.base_url(),
+            clock,
+            hand,
+        };
+        (Some(provider), beside)
     }
 }
 
@@ -200,6 +275,7 @@ pub struct World {
     pub logto: Control,
     pub issuer: String,
     pub logto_url: String,
+    pub clock: Clock,
     pub hand: ClockHand,
     pub origin: String,
     pub running: JoinHandle<Result<bool, logto_proxy::app::StartError>>,
@@ -230,8 +306,27 @@ impl World {
     }
 
     pub fn start_provider(&mut self) {
-        let provider = self.provider.take().expect("started once");
-        tokio::spawn(provider.serve(self.stop_provider.clone(), Tasks::new()));
+        if let Some(provider) = self.provider.take() {
+            tokio::spawn(provider.serve(self.stop_provider.clone(), Tasks::new()));
+        }
+    }
+
+    /// Logto goes down, for good.
+    pub async fn stop_provider(&self) {
+        self.stop_provider.cancel();
+        let address = self.logto_url.trim_start_matches("http://").to_owned();
+        super::eventually("Logto is down", || async {
+            tokio::net::TcpStream::connect(&address).await.is_err()
+        })
+        .await;
+    }
+
+    /// What the health listener answers: status and body.
+    pub async fn health(&self, path: &str) -> (u16, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: health\r\nConnection: close\r\n\r\n");
+        let answer = raw::exchange(self.admin.unwrap(), request.as_bytes()).await;
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
+        (raw::status(&answer), body)
     }
 
     /// Waits until a sign-in can be begun.
