@@ -4,6 +4,7 @@ use super::activity::{Activity, Served, Watched};
 use super::worker::Worker;
 use crate::http::forwarded::Peer;
 use crate::request::{Place, RawRequest};
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +25,7 @@ pub(super) async fn serve(
         let serving = activity.serve();
         let place = Place::clone(&place);
         let answer = worker.answer(RawRequest { message, peer, place });
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Served::new(body, serving))) }
+        answer.map(|response| Ok::<_, Infallible>(response.map(|body| Served::new(body, serving))))
     });
     // The deadline for a header is the watchdog's, so hyper's own is off: it would also cut idle connections.
     let connection = http1::Builder::new()

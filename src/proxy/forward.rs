@@ -9,7 +9,9 @@ use crate::request::{CleanRequest, Place};
 use crate::streams::Streams;
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use futures_util::FutureExt as _;
 use hyper::upgrade::OnUpgrade;
+use std::sync::Arc;
 
 /// A permitted request on its way, and what its answer will take.
 pub(super) struct Outbound {
@@ -35,29 +37,33 @@ impl Outbound {
     /// Sends it, and gives the upstream's answer, or the proxy's own when there is none.
     pub(super) fn forward(
         self,
-        gate: &Gate,
+        gate: Arc<Gate>,
         pool: &Pool,
         streams: &Streams,
     ) -> impl Future<Output = Response<Body>> + Send {
-        let (message, client_side) = self.request.into_message();
-        let sent = pool.send(message);
-        async move {
-            let mut response = match sent.await {
+        let Self {
+            request,
+            reply,
+            renewal,
+        } = self;
+        let (message, client_side) = request.into_message();
+        pool.send(message).map(move |sent| {
+            let mut response = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    join_tunnel(response, client_side, streams, self.reply)
+                    join_tunnel(response, client_side, streams, reply)
                 }
                 Ok(mut response) => {
-                    clean_answer(gate, response.headers_mut());
+                    clean_answer(&gate, response.headers_mut());
                     response
                 }
                 Err(error) => {
-                    tracing::warn!(%error, request_id = self.reply.request_id(), "the upstream gave no answer");
-                    self.reply.upstream_failed(&gate.endpoints, &error)
+                    tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
+                    reply.upstream_failed(&gate.endpoints, &error)
                 }
             };
-            respond::apply_renewal(response.headers_mut(), self.renewal);
+            respond::apply_renewal(response.headers_mut(), renewal);
             response
-        }
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::http::body::Body;
 use crate::tasks::Tasks;
 use ::http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use futures_util::future::Either;
+use futures_util::future::{Either, FutureExt as _, ready};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -47,7 +47,8 @@ impl Pool {
         mut request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send {
         frame(&mut request);
-        // What is rare is boxed, so that the ordinary exchange, which every client connection has room for, is small.
+        // What is rare is boxed, and the rest composed without `async`, which would keep a copy of each request at
+        // every step: every client connection has room for this future.
         let Some(connection) = self.shared.check_out() else {
             return Either::Right(boxed(self.send_on_new(request)));
         };
@@ -55,14 +56,12 @@ impl Pool {
             return Either::Right(boxed(self.send_once(connection, request)));
         };
         let exchange = Lease::new(connection, &self.shared).exchange(request);
-        Either::Left(async move {
-            match exchange.await {
-                Ok(response) => Ok(response),
-                Err(Failure::NeverSent { request, .. }) => boxed(self.send_on_new(*request)).await,
-                Err(Failure::Unanswered(_)) => boxed(self.send_on_new(spare.into_request())).await,
-                Err(Failure::Final(error)) => Err(error),
-            }
-        })
+        Either::Left(exchange.then(move |result| match result {
+            Ok(response) => Either::Left(ready(Ok(response))),
+            Err(Failure::NeverSent { request, .. }) => Either::Right(boxed(self.send_on_new(*request))),
+            Err(Failure::Unanswered(_)) => Either::Right(boxed(self.send_on_new(spare.into_request()))),
+            Err(Failure::Final(error)) => Either::Left(ready(Err(error))),
+        }))
     }
 
     /// Sends what cannot be repeated, so lets the runtime look once more whether the app has closed the connection
@@ -164,18 +163,14 @@ impl Lease {
         request: Request<Body>,
     ) -> impl Future<Output = Result<Response<Body>, Failure>> + Send {
         let upgrade = request.headers().get(UPGRADE).cloned();
-        let begun = self.connection.as_mut().map(|Connection { sender, wire }| {
-            wire.begin(!request.body().is_end_stream());
-            let answer = sender.try_send_request(request.map(|body| Outgoing::new(body, wire)));
-            (answer, Arc::clone(wire))
-        });
-        async move {
-            let Some((answer, wire)) = begun else {
-                return Err(Failure::Final(UpstreamError::bad_response("no connection")));
-            };
-            let result = answer.await;
-            self.conclude(result, &wire, upgrade.as_ref())
-        }
+        let Some(Connection { sender, wire }) = &mut self.connection else {
+            let none = UpstreamError::bad_response("no connection");
+            return Either::Right(ready(Err(Failure::Final(none))));
+        };
+        let wire = Arc::clone(wire);
+        wire.begin(!request.body().is_end_stream());
+        let answer = sender.try_send_request(request.map(|body| Outgoing::new(body, &wire)));
+        Either::Left(answer.map(move |result| self.conclude(result, &wire, upgrade.as_ref())))
     }
 
     /// Judges how an exchange ended.
