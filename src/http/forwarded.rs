@@ -150,8 +150,13 @@ pub fn write_forwarded(
     drop_family(headers, client.trusted_peer);
 
     let peer_address = peer.address.map(|address| address.ip().to_canonical());
-    // Without trust the family is gone already, and this is the peer's address alone.
-    let appended = append_forwarded_for(headers, peer_address);
+    // Without trust the family is gone already: nothing of it needs to be looked for.
+    let may_keep = client.trusted_peer;
+    let appended = if may_keep {
+        append_forwarded_for(headers, peer_address)
+    } else {
+        peer_address.and_then(address_value)
+    };
     match appended {
         Some(value) => {
             headers.insert(&X_FORWARDED_FOR, value);
@@ -160,32 +165,30 @@ pub fn write_forwarded(
             headers.remove(&X_FORWARDED_FOR);
         }
     }
-    if headers.contains_key(FORWARDED)
+    if may_keep
+        && headers.contains_key(FORWARDED)
         && let Some(element) = peer_address.and_then(forwarded_element)
     {
         headers.append(FORWARDED, element);
     }
-    set_unless(headers, &X_FORWARDED_PROTO, is_scheme, || {
-        HeaderValue::from_static(public.scheme)
-    });
-    set_unless(headers, &X_FORWARDED_HOST, is_host, || {
-        host.as_header_value().clone()
-    });
-    set_unless(headers, &X_FORWARDED_PORT, is_port, || public.port.clone());
+    let mut set = |name, is_valid: fn(&HeaderValue) -> bool, value: &HeaderValue| {
+        if !(may_keep && is_only_line(headers, name, is_valid)) {
+            headers.insert(name, value.clone());
+        }
+    };
+    set(
+        &X_FORWARDED_PROTO,
+        is_scheme,
+        &HeaderValue::from_static(public.scheme),
+    );
+    set(&X_FORWARDED_HOST, is_host, host.as_header_value());
+    set(&X_FORWARDED_PORT, is_port, &public.port);
 }
 
-/// Sets a field unless it has exactly one line and that is well-formed. What an untrusted peer sent is gone by then.
-fn set_unless(
-    headers: &mut HeaderMap,
-    name: &HeaderName,
-    is_valid: fn(&HeaderValue) -> bool,
-    value: impl FnOnce() -> HeaderValue,
-) {
+/// Whether a field has exactly one line and that is well-formed.
+fn is_only_line(headers: &HeaderMap, name: &HeaderName, is_valid: fn(&HeaderValue) -> bool) -> bool {
     let mut lines = headers.get_all(name).iter();
-    let is_kept = lines.next().is_some_and(is_valid) && lines.next().is_none();
-    if !is_kept {
-        headers.insert(name, value());
-    }
+    lines.next().is_some_and(is_valid) && lines.next().is_none()
 }
 
 fn is_scheme(value: &HeaderValue) -> bool {
@@ -246,11 +249,9 @@ fn is_family(name: &[u8]) -> bool {
 fn append_forwarded_for(headers: &HeaderMap, peer: Option<IpAddr>) -> Option<HeaderValue> {
     let mut buffer = [0_u8; ADDRESS_BYTES];
     let peer = peer.map(|address| write_address(&mut buffer, address, "", ""));
-    let mut lines = headers.get_all(&X_FORWARDED_FOR).iter().peekable();
-    if lines.peek().is_none() {
-        return peer.and_then(|text| HeaderValue::from_bytes(text).ok());
-    }
-    let joined = lines
+    let joined = headers
+        .get_all(&X_FORWARDED_FOR)
+        .iter()
         .map(HeaderValue::as_bytes)
         .chain(peer)
         .fold(Vec::new(), |mut joined, part| {
@@ -261,6 +262,11 @@ fn append_forwarded_for(headers: &HeaderMap, peer: Option<IpAddr>) -> Option<Hea
             joined
         });
     (!joined.is_empty()).then(|| HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)).ok())?
+}
+
+fn address_value(address: IpAddr) -> Option<HeaderValue> {
+    let mut buffer = [0_u8; ADDRESS_BYTES];
+    HeaderValue::from_bytes(write_address(&mut buffer, address, "", "")).ok()
 }
 
 /// `for=192.0.2.1` or `for="[2001:db8::1]"` (RFC 7239 §6).

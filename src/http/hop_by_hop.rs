@@ -12,40 +12,55 @@ use ::http::header::{
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
-static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// The fields that are for one connection only.
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// Removes every hop-by-hop field, and every field that `Connection` nominates except the protected ones.
 ///
 /// `Transfer-Encoding` goes too; the sender frames the body anew. `Content-Length` stays. Does not allocate
 /// unless a field beyond the usual `close`, `keep-alive` and `upgrade` is nominated.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let unusual: Vec<HeaderValue> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .filter(|line| nominations(line).any(|name| !is_usual(name)))
-            .cloned()
-            .collect();
-        for line in &unusual {
-            for name in nominations(line).filter(|name| !is_usual(name)) {
-                if let Ok(name) = HeaderName::from_bytes(name)
-                    && !is_protected(&name)
-                {
-                    headers.remove(name);
-                }
+    // One walk over the names there are costs less than a look-up of each that might be there.
+    let mut found = [false; HOP_BY_HOP.len()];
+    for name in headers.keys() {
+        for (found, hop_by_hop) in found.iter_mut().zip(&HOP_BY_HOP) {
+            *found |= name == hop_by_hop;
+        }
+    }
+    if found.first() == Some(&true) {
+        remove_nominated(headers);
+    }
+    for (_, name) in found.iter().zip(&HOP_BY_HOP).filter(|(found, _)| **found) {
+        headers.remove(name);
+    }
+}
+
+fn remove_nominated(headers: &mut HeaderMap) {
+    let unusual: Vec<HeaderValue> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter(|line| nominations(line).any(|name| !is_usual(name)))
+        .cloned()
+        .collect();
+    for line in &unusual {
+        for name in nominations(line).filter(|name| !is_usual(name)) {
+            if let Ok(name) = HeaderName::from_bytes(name)
+                && !is_protected(&name)
+            {
+                headers.remove(name);
             }
         }
-        headers.remove(CONNECTION);
     }
-    headers.remove(&KEEP_ALIVE);
-    headers.remove(&PROXY_CONNECTION);
-    headers.remove(PROXY_AUTHENTICATE);
-    headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(TE);
-    headers.remove(TRAILER);
-    headers.remove(TRANSFER_ENCODING);
-    headers.remove(UPGRADE);
 }
 
 /// The names in one line of `Connection`, trimmed.

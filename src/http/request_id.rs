@@ -44,7 +44,7 @@ pub fn traceparent(headers: &HeaderMap, trusted_peer: bool) -> HeaderValue {
                 write_hexadecimal(trace, random_bits() | 1);
             }
             if let Some(span) = text.get_mut(36..52) {
-                write_hexadecimal(span, (random_bits() | 1) << 64);
+                write_hexadecimal(span, u128::from(random_word() | 1) << 64);
             }
             value(&text)
         })
@@ -109,29 +109,32 @@ fn is_traceparent(bytes: &[u8]) -> bool {
     has_shape && !is_zero(3..35) && !is_zero(36..52)
 }
 
-/// 128 bits that do not repeat: a keyed hash of a counter, with a key of its own for each thread from the
-/// system's random source. A system call for each request would cost more than the rest of this file.
+/// 128 bits that do not repeat.
 fn random_bits() -> u128 {
+    (u128::from(random_word()) << 64) | u128::from(random_word())
+}
+
+/// 64 bits: a keyed hash of a counter, with a key of its own for each thread from the system's random source. A
+/// system call for each request would cost more than the rest of this file.
+fn random_word() -> u64 {
     thread_local! {
-        static STATE: (RandomState, RandomState, Cell<u64>) =
-            (RandomState::new(), RandomState::new(), const { Cell::new(0) });
+        static STATE: (RandomState, Cell<u64>) = (RandomState::new(), const { Cell::new(0) });
     }
-    STATE.with(|(high, low, counter)| {
+    STATE.with(|(key, counter)| {
         let count = counter.get().wrapping_add(1);
         counter.set(count);
-        (u128::from(high.hash_one(count)) << 64) | u128::from(low.hash_one(count))
+        key.hash_one(count)
     })
 }
 
-/// Fills `text` with the first digits of `bits`, lower case.
+/// Fills `text`, an even number of digits, with the first of `bits`, lower case.
 fn write_hexadecimal(text: &mut [u8], bits: u128) {
-    let mut bits = bits;
-    for digit in text {
-        bits = bits.rotate_left(4);
-        *digit = match (bits & 0xf).to_le_bytes() {
-            [nibble @ 0..=9, ..] => b'0' + nibble,
-            [nibble, ..] => b'a' + (nibble - 10),
-        };
+    const fn digit(nibble: u8) -> u8 {
+        nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
+    }
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bits.to_be_bytes()) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
     }
 }
 

@@ -4,7 +4,10 @@
 //! middle of a header, or serving a request; only the first two have a deadline, since a stream may last.
 
 use super::stream::Stream;
+use crate::http::body::{Body, BodyError};
 use crate::http::framing::FramingFields;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -88,6 +91,42 @@ pub(super) struct Serving(Arc<Activity>);
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.enter(IDLE);
+    }
+}
+
+/// The body of an answer, which keeps its request being served until it has been written.
+#[derive(Debug)]
+pub(super) struct Served {
+    body: Body,
+    _serving: Serving,
+}
+
+impl Served {
+    pub(super) const fn new(body: Body, serving: Serving) -> Self {
+        Self {
+            body,
+            _serving: serving,
+        }
+    }
+}
+
+impl http_body::Body for Served {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

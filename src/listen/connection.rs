@@ -1,11 +1,10 @@
 //! One client connection: HTTP/1.1 until it ends.
 
-use super::activity::{Activity, Watched};
+use super::activity::{Activity, Served, Watched};
 use super::worker::Worker;
-use crate::http::body::Body;
 use crate::http::forwarded::Peer;
 use crate::request::{Place, RawRequest};
-use ::http::Response;
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,19 +24,13 @@ pub(super) async fn serve(
     let service = service_fn(|message| {
         let serving = activity.serve();
         let ambiguous_framing = activity.take_ambiguous_framing();
-        let worker = &worker;
-        let place = Place::clone(&place);
-        async move {
-            let response = worker
-                .answer(RawRequest {
-                    message,
-                    peer,
-                    place,
-                    ambiguous_framing,
-                })
-                .await;
-            Ok::<Response<Body>, Infallible>(response.map(|body| body.with_guard(serving)))
-        }
+        let answer = worker.answer(RawRequest {
+            message,
+            peer,
+            place: Place::clone(&place),
+            ambiguous_framing,
+        });
+        answer.map(|response| Ok::<_, Infallible>(response.map(|body| Served::new(body, serving))))
     });
     // The deadline for a header is the watchdog's, so hyper's own is off: it would also cut idle connections.
     let connection = http1::Builder::new()

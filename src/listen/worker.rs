@@ -153,9 +153,8 @@ impl Worker {
     }
 
     /// Serves one request under the configuration of this moment.
-    pub(super) async fn answer(&self, raw: RawRequest) -> Response<Body> {
-        let gate = self.live.gate();
-        gate.pass(raw, &self.pool, &self.streams).await
+    pub(super) fn answer(&self, raw: RawRequest) -> impl Future<Output = Response<Body>> + Send {
+        self.live.gate().pass(raw, &self.pool, &self.streams)
     }
 
     async fn run(self: Arc<Self>, mut connections: mpsc::UnboundedReceiver<Dealt>) {

@@ -1,5 +1,6 @@
 //! Who is calling: what the presented cookies prove.
 
+use super::record::Record;
 use crate::clock::UnixSeconds;
 use crate::identity::{HeaderRules, ProjectedHeaders};
 use crate::session::{Presented, SessionCookies, SessionView};
@@ -10,8 +11,6 @@ use ::http::{HeaderMap, HeaderValue, header};
 pub(super) struct Caller {
     /// What the upstream may be told, when there is a valid session.
     pub(super) identity: Option<ProjectedHeaders>,
-    /// The subject of the session, for the log.
-    pub(super) subject: Option<String>,
     /// What is to become of the cookies.
     pub(super) cookies: CookieFate,
 }
@@ -27,32 +26,31 @@ pub(super) enum CookieFate {
     Invalid,
 }
 
-/// Opens the session cookies of a request. No I/O, no lock, one AEAD.
+/// Opens the session cookies of a request, and notes whose they are. No I/O, no lock, one AEAD.
 pub(super) fn authenticate(
     cookies: &SessionCookies,
     rules: &HeaderRules,
     headers: &HeaderMap,
     now: UnixSeconds,
+    record: &mut Record,
 ) -> Caller {
     match cookies.open(headers, now) {
         Presented::None => Caller {
             identity: None,
-            subject: None,
             cookies: CookieFate::Keep,
         },
         Presented::Invalid(reason) => {
             tracing::debug!(reason = reason.as_str(), "presented cookies open no session");
             Caller {
                 identity: None,
-                subject: None,
                 cookies: CookieFate::Invalid,
             }
         }
         Presented::Session(view, _) => {
             let due = SessionCookies::should_renew(&view, now);
+            record.subject(view.subject());
             Caller {
                 identity: Some(view.headers(rules)),
-                subject: Some(view.subject().to_owned()),
                 cookies: if due {
                     CookieFate::Renew(Box::new(view))
                 } else {

@@ -9,33 +9,61 @@ use crate::request::{CleanRequest, Place};
 use crate::streams::Streams;
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use futures_util::FutureExt as _;
 use hyper::upgrade::OnUpgrade;
+use std::sync::Arc;
 
-/// Sends a permitted request on and gives the upstream's answer, or the proxy's own when there is none.
-pub(super) async fn forward(
-    gate: &Gate,
-    clean: CleanRequest,
-    permit: &Permit,
-    pool: &Pool,
-    streams: &Streams,
-) -> Response<Body> {
-    let reply = respond::FailureReply::of(&clean);
-    let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
-        gate.cookies.is_own(name)
-    });
-    let (message, client_side) = request.into_message();
-    match pool.send(message).await {
-        Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            join_tunnel(response, client_side, streams, reply)
+/// A permitted request on its way, and what its answer will take.
+pub(super) struct Outbound {
+    request: UpstreamRequest,
+    reply: respond::FailureReply,
+    renewal: Vec<HeaderValue>,
+}
+
+impl Outbound {
+    /// Joins the request with its permit. `renewal` are the session cookies that its answer sets.
+    pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit, renewal: Vec<HeaderValue>) -> Self {
+        let reply = respond::FailureReply::of(&clean);
+        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
+            gate.cookies.is_own(name)
+        });
+        Self {
+            request,
+            reply,
+            renewal,
         }
-        Ok(mut response) => {
-            clean_answer(gate, response.headers_mut());
+    }
+
+    /// Sends it, and gives the upstream's answer, or the proxy's own when there is none.
+    pub(super) fn forward(
+        self,
+        gate: Arc<Gate>,
+        pool: &Pool,
+        streams: &Streams,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        let Self {
+            request,
+            reply,
+            renewal,
+        } = self;
+        let (message, client_side) = request.into_message();
+        pool.send(message).map(move |sent| {
+            let mut response = match sent {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    join_tunnel(response, client_side, streams, reply)
+                }
+                Ok(mut response) => {
+                    clean_answer(&gate, response.headers_mut());
+                    response
+                }
+                Err(error) => {
+                    tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
+                    reply.upstream_failed(&gate.endpoints, &error)
+                }
+            };
+            respond::apply_renewal(response.headers_mut(), renewal);
             response
-        }
-        Err(error) => {
-            tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
-            reply.upstream_failed(&gate.endpoints, &error)
-        }
+        })
     }
 }
 

@@ -74,13 +74,13 @@ impl Record {
         }
     }
 
-    pub(super) fn subject(&mut self, subject: Option<String>) {
+    pub(super) fn subject(&mut self, subject: &str) {
         if let Some(line) = &mut self.0 {
-            line.subject = subject.and_then(|subject| match line.settings.subject {
-                SubjectInLog::Plain => Some(subject),
-                SubjectInLog::Hashed => Some(hashed(&subject)),
+            line.subject = match line.settings.subject {
+                SubjectInLog::Plain => Some(subject.to_owned()),
+                SubjectInLog::Hashed => Some(hashed(subject)),
                 SubjectInLog::Off => None,
-            });
+            };
         }
     }
 

@@ -9,8 +9,7 @@
 //! the same; the [`SealReason`] is for the metrics. No compression: the length would tell what is inside.
 
 use super::keyring::{KEY_ID_BYTES, KeyId, KeyRing, Purpose, length_prefixed};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use xaes_256_gcm::aead::AeadInOut as _;
 use xaes_256_gcm::aead::inout::InOutBuf;
 use zeroize::Zeroizing;
@@ -105,7 +104,7 @@ impl KeyRing {
             )
             .map_err(|_| SealError(SealReason::Tag))?;
         envelope.extend_from_slice(&tag);
-        Ok(URL_SAFE_NO_PAD.encode(&*envelope))
+        Ok(URL_SAFE_NO_PAD.encode_to_string(&*envelope))
     }
 
     /// Opens what [`seal`](Self::seal) made with any key of the ring. One allocation of the plaintext's size.
@@ -113,9 +112,9 @@ impl KeyRing {
     /// # Errors
     /// Anything else. The reason is for the metrics only.
     pub fn open(&self, purpose: Purpose, name: &[u8], sealed: &[u8]) -> Result<Opened, SealError> {
-        let mut envelope = Zeroizing::new(Vec::new());
-        URL_SAFE_NO_PAD
-            .decode_vec(sealed, &mut envelope)
+        let mut envelope = URL_SAFE_NO_PAD
+            .decode_to_vec(sealed)
+            .map(Zeroizing::new)
             .map_err(|_| SealError(SealReason::Encoding))?;
         let too_short = SealError(SealReason::TooShort);
         let (version, rest) = envelope.split_first_mut().ok_or(too_short)?;

@@ -10,9 +10,12 @@ use crate::http::body::Body;
 use crate::tasks::Tasks;
 use ::http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use ::http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use futures_util::future::{Either, FutureExt as _, ready};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Connections to one address, made on demand and used again. Clones share them.
@@ -39,34 +42,52 @@ impl Pool {
     /// Dropping the future, or the answer's body before its end, closes the connection. The answer's framing is
     /// checked; its fields are otherwise untouched. A 101 arrives only if the request asked for exactly that upgrade,
     /// and carries hyper's `OnUpgrade`.
-    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+    pub fn send(
+        &self,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send {
         frame(&mut request);
-        let upgrade = request.headers().get(UPGRADE).cloned();
-        if let Some(mut connection) = self.shared.check_out() {
-            let spare = Spare::of(&request);
-            if spare.is_none() {
-                // There is no second attempt: let the runtime look once more whether the app has closed it meanwhile.
-                tokio::task::yield_now().await;
-                if !connection.sender.is_ready() {
-                    connection = match self.shared.check_out() {
-                        Some(connection) => connection,
-                        None => self.shared.open().await?,
-                    };
-                }
-            }
-            match Lease::new(connection, &self.shared)
-                .exchange(request, upgrade.as_ref())
-                .await
-            {
-                Ok(response) => return Ok(response),
-                Err(Failure::NeverSent { request: unsent, .. }) => request = *unsent,
-                Err(Failure::Unanswered(error)) => request = spare.ok_or(error)?.into_request(),
-                Err(Failure::Final(error)) => return Err(error),
-            }
+        // What is rare is boxed, and the rest composed without `async`, which would keep a copy of each request at
+        // every step: every client connection has room for this future.
+        let Some(connection) = self.shared.check_out() else {
+            return Either::Right(boxed(self.send_on_new(request)));
+        };
+        let Some(spare) = Spare::of(&request) else {
+            return Either::Right(boxed(self.send_once(connection, request)));
+        };
+        let exchange = Lease::new(connection, &self.shared).exchange(request);
+        Either::Left(exchange.then(move |result| match result {
+            Ok(response) => Either::Left(ready(Ok(response))),
+            Err(Failure::NeverSent { request, .. }) => Either::Right(boxed(self.send_on_new(*request))),
+            Err(Failure::Unanswered(_)) => Either::Right(boxed(self.send_on_new(spare.into_request()))),
+            Err(Failure::Final(error)) => Either::Left(ready(Err(error))),
+        }))
+    }
+
+    /// Sends what cannot be repeated, so lets the runtime look once more whether the app has closed the connection
+    /// meanwhile.
+    async fn send_once(
+        &self,
+        mut connection: Connection,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        tokio::task::yield_now().await;
+        if !connection.sender.is_ready() {
+            connection = match self.shared.check_out() {
+                Some(connection) => connection,
+                None => self.shared.open().await?,
+            };
         }
+        match Lease::new(connection, &self.shared).exchange(request).await {
+            Err(Failure::NeverSent { request, .. }) => self.send_on_new(*request).await,
+            result => result.map_err(Failure::into_error),
+        }
+    }
+
+    async fn send_on_new(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         let connection = self.shared.open().await?;
         Lease::new(connection, &self.shared)
-            .exchange(request, upgrade.as_ref())
+            .exchange(request)
             .await
             .map_err(Failure::into_error)
     }
@@ -136,26 +157,36 @@ impl Lease {
         }
     }
 
-    async fn exchange(
+    /// Hands the request to the connection now; the future waits for the head of the answer.
+    fn exchange(
         mut self,
         request: Request<Body>,
-        upgrade: Option<&HeaderValue>,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> impl Future<Output = Result<Response<Body>, Failure>> + Send {
+        let upgrade = request.headers().get(UPGRADE).cloned();
         let Some(Connection { sender, wire }) = &mut self.connection else {
-            return Err(Failure::Final(UpstreamError::bad_response("no connection")));
+            let none = UpstreamError::bad_response("no connection");
+            return Either::Right(ready(Err(Failure::Final(none))));
         };
         let wire = Arc::clone(wire);
         wire.begin(!request.body().is_end_stream());
-        let result = sender
-            .try_send_request(request.map(|body| Outgoing::new(body, &wire)))
-            .await;
+        let answer = sender.try_send_request(request.map(|body| Outgoing::new(body, &wire)));
+        Either::Left(answer.map(move |result| self.conclude(result, &wire, upgrade.as_ref())))
+    }
+
+    /// Judges how an exchange ended.
+    fn conclude(
+        self,
+        result: Result<Response<Incoming>, TrySendError<Request<Outgoing>>>,
+        wire: &Wire,
+        upgrade: Option<&HeaderValue>,
+    ) -> Result<Response<Body>, Failure> {
         match wire.settle() {
             Some(Late::Upstream) => return Err(Failure::Final(UpstreamError::ResponseTimeout)),
             Some(Late::Client) => return Err(Failure::Final(UpstreamError::RequestBodyTimeout)),
             None => {}
         }
         let mut failure = match result {
-            Ok(response) => return self.accept(response, &wire, upgrade).map_err(Failure::Final),
+            Ok(response) => return self.accept(response, wire, upgrade).map_err(Failure::Final),
             Err(failure) => failure,
         };
         let unsent = failure.take_message();
@@ -210,6 +241,11 @@ impl Drop for Lease {
             connection.wire.abort();
         }
     }
+}
+
+/// On the heap, to take no room where it is waited for.
+fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
 }
 
 /// Frames the request from its body alone (RFC 9112 §6.1, §6.2). Left to itself, hyper believes a given Content-Length

@@ -1,5 +1,7 @@
 use super::super::keyring::tests::{context, key, ring};
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use xaes_256_gcm::Xaes256Gcm;
 use xaes_256_gcm::aead::{Aead as _, KeyInit as _, Payload};

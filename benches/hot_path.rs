@@ -1,5 +1,0 @@
-//! What a signed-in request costs inside the proxy.
-
-fn main() {
-    divan::main();
-}

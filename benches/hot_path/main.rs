@@ -1,0 +1,125 @@
+//! What a signed-in request costs inside the proxy, step by step and as a whole.
+//!
+//! `cargo bench --bench hot_path`. Allocations are counted beside the times: they say more than nanoseconds do on a
+//! machine that others use too.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
+
+mod fixture;
+mod whole;
+
+use divan::{AllocProfiler, Bencher, black_box};
+use fixture::Fixture;
+use http::Version;
+use logto_proxy::clock::Clock;
+use logto_proxy::http::forwarded::{self, TrustedProxies};
+use logto_proxy::http::request_id::write_request_id;
+use logto_proxy::http::{RequestTarget, check_framing, cookies, remove_hop_by_hop, request_host};
+use logto_proxy::identity::ProjectedHeaders;
+use logto_proxy::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated, decide};
+use logto_proxy::session::{Presented, SessionView};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// The caller's session, opened.
+fn open(fixture: &Fixture) -> SessionView {
+    match fixture.gate.cookies.open(&fixture.headers, Clock::system().now()) {
+        Presented::Session(view, _) => view,
+        other => unreachable!("the cookie opens no session: {other:?}"),
+    }
+}
+
+#[divan::bench]
+fn open_session(bencher: Bencher<'_, '_>) {
+    let fixture = Fixture::new();
+    bencher.bench(|| open(black_box(&fixture)));
+}
+
+#[divan::bench]
+fn read_the_time(bencher: Bencher<'_, '_>) {
+    let clock = Clock::system();
+    bencher.bench(|| clock.now());
+}
+
+#[divan::bench(args = [1, 20, 200])]
+fn decide_among_routes(bencher: Bencher<'_, '_>, count: usize) {
+    let routes = (0..count).map(|number| Route {
+        pattern: PathPattern::parse(&format!("/area-{number}/*")).unwrap(),
+        access: Access::Authenticated,
+        unauthenticated: Unauthenticated::Auto,
+    });
+    let table = RouteTable::new(routes.collect()).unwrap();
+    bencher.bench(|| {
+        decide(
+            black_box(&table),
+            black_box("/area-0/files/report"),
+            Some(ProjectedHeaders::default()),
+        )
+    });
+}
+
+/// From the opened session to the fields of the request that goes on.
+#[divan::bench]
+fn tell_who_it_is(bencher: Bencher<'_, '_>) {
+    let fixture = Fixture::new();
+    let view = open(&fixture);
+    let rules = &fixture.gate.header_rules;
+    bencher
+        .with_inputs(|| fixture.headers.clone())
+        .bench_local_values(|mut headers| {
+            view.headers(rules).apply(rules, &mut headers);
+            headers
+        });
+}
+
+#[divan::bench]
+fn strip_owned_names(bencher: Bencher<'_, '_>) {
+    let fixture = Fixture::new();
+    bencher
+        .with_inputs(|| fixture.headers.clone())
+        .bench_local_values(|mut headers| {
+            fixture.gate.header_rules.strip(&mut headers);
+            headers
+        });
+}
+
+#[divan::bench]
+fn remove_own_cookies(bencher: Bencher<'_, '_>) {
+    let fixture = Fixture::new();
+    bencher
+        .with_inputs(|| fixture.headers.clone())
+        .bench_local_values(|mut headers| {
+            cookies::remove_own(&mut headers, |name| fixture.gate.cookies.is_own(name));
+            headers
+        });
+}
+
+/// What the sanitiser does to an ordinary request, in its order.
+#[divan::bench]
+fn sanitise(bencher: Bencher<'_, '_>) {
+    let fixture = Fixture::new();
+    let uri = "/area-0/files/report?page=2".parse().unwrap();
+    let trusted = TrustedProxies::new(Vec::new(), false);
+    let public = &fixture.gate.sanitizer.public_origin;
+    bencher
+        .with_inputs(|| fixture.headers.clone())
+        .bench_local_values(|mut headers| {
+            let target = RequestTarget::parse(black_box(&uri), 8192).unwrap();
+            let host = request_host(Version::HTTP_11, &headers, &target).unwrap();
+            check_framing(Version::HTTP_11, &headers).unwrap();
+            remove_hop_by_hop(&mut headers);
+            fixture.gate.header_rules.strip(&mut headers);
+            let client = forwarded::client(&headers, fixture::PEER, &trusted);
+            forwarded::write_forwarded(&mut headers, fixture::PEER, &client, &host, public);
+            let id = write_request_id(&mut headers, client.trusted_peer);
+            (headers, target, host, id)
+        });
+}
