@@ -201,13 +201,12 @@ impl Worker {
             }
         };
         let activity = self.watchdog.activity();
-        let watched = Watched::new(stream, Arc::clone(&activity));
+        let watched = Watched::new(stream, Arc::clone(&activity), place);
         let worker = Arc::clone(self);
         let serving = Arc::clone(&activity);
-        let task = self.connections.spawn(async move {
-            connection::serve(worker, watched, peer, serving).await;
-            drop(place);
-        });
+        let task = self
+            .connections
+            .spawn(connection::serve(worker, watched, peer, serving));
         self.watchdog.watch(&activity, task.abort_handle());
     }
 }

@@ -9,14 +9,18 @@
 
 mod support;
 
+mod command_line;
 mod forwarded;
 mod hosts;
 mod limits;
+mod properties;
 mod routes;
+mod shutdown;
 mod sign_in;
 mod smuggling;
 mod spoofing;
 mod streaming;
 mod targets;
+mod unix_sockets;
 mod upstream_failures;
 mod websocket;
