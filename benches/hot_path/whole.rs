@@ -16,7 +16,6 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 const ANSWER_BYTES: usize = 1024;
 
@@ -57,13 +56,11 @@ fn serve_proxy(
     let pool = Pool::new(Arc::clone(&fixture.upstream), tasks);
     let streams = Streams::new();
     async move {
-        let place = Arc::new(Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap());
         let service = service_fn(|message| {
             let raw = RawRequest {
                 ambiguous_framing: false,
                 message,
                 peer: PEER,
-                place: Arc::clone(&place),
             };
             let answer = Arc::clone(&gate).pass(raw, &pool, &streams);
             async { Ok::<_, Infallible>(answer.await) }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
 const IDLE: u8 = 0;
@@ -189,14 +190,17 @@ pub(super) struct Watched {
     stream: Stream,
     activity: Arc<Activity>,
     header: FramingFields,
+    /// Held for as long as the socket is open, so that a tunnel counts as the connection it is.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Watched {
-    pub(super) const fn new(stream: Stream, activity: Arc<Activity>) -> Self {
+    pub(super) const fn new(stream: Stream, activity: Arc<Activity>, place: OwnedSemaphorePermit) -> Self {
         Self {
             stream,
             activity,
             header: FramingFields::new(),
+            _place: place,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::activity::{Activity, Served, Watched};
 use super::worker::Worker;
 use crate::http::forwarded::Peer;
-use crate::request::{Place, RawRequest};
+use crate::request::RawRequest;
 use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -13,13 +13,7 @@ use std::sync::Arc;
 
 /// Serves a connection until it closes or the worker drains. A drained connection finishes the request it is
 /// serving and says `Connection: close`.
-pub(super) async fn serve(
-    worker: Arc<Worker>,
-    stream: Watched,
-    peer: Peer,
-    place: Place,
-    activity: Arc<Activity>,
-) {
+pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, activity: Arc<Activity>) {
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
@@ -27,7 +21,6 @@ pub(super) async fn serve(
         let answer = worker.answer(RawRequest {
             message,
             peer,
-            place: Place::clone(&place),
             ambiguous_framing,
         });
         answer.map(|response| Ok::<_, Infallible>(response.map(|body| Served::new(body, serving))))

@@ -6,7 +6,7 @@ use super::connection;
 use crate::http::body::Body;
 use crate::http::forwarded::Peer;
 use crate::live::{Live, WorkerSettings};
-use crate::request::{Place, RawRequest};
+use crate::request::RawRequest;
 use crate::streams::Streams;
 use crate::tasks::Tasks;
 use crate::upstream::{self, Pool};
@@ -187,12 +187,12 @@ impl Worker {
             }
         };
         let activity = self.watchdog.activity();
-        let watched = Watched::new(stream, Arc::clone(&activity));
+        let watched = Watched::new(stream, Arc::clone(&activity), place);
         let worker = Arc::clone(self);
         let serving = Arc::clone(&activity);
-        let task = self.connections.spawn(async move {
-            connection::serve(worker, watched, peer, Place::new(place), serving).await;
-        });
+        let task = self
+            .connections
+            .spawn(connection::serve(worker, watched, peer, serving));
         self.watchdog.watch(&activity, task.abort_handle());
     }
 }

@@ -5,7 +5,7 @@ use super::respond;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
-use crate::request::{CleanRequest, Place};
+use crate::request::CleanRequest;
 use crate::streams::Streams;
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -99,11 +99,11 @@ fn name_sent_back(line: &[u8]) -> &[u8] {
 /// pool takes it for a bad answer.
 fn join_tunnel(
     mut response: Response<Body>,
-    client_side: Option<(OnUpgrade, Place)>,
+    client_side: Option<OnUpgrade>,
     streams: &Streams,
     reply: respond::FailureReply,
 ) -> Response<Body> {
-    let Some((client_side, place)) = client_side else {
+    let Some(client_side) = client_side else {
         return reply.bad_upgrade();
     };
     let upstream_side = hyper::upgrade::on(&mut response);
@@ -111,10 +111,7 @@ fn join_tunnel(
     remove_hop_by_hop(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    streams.spawn_tunnel(|end| async move {
-        upstream::join(client_side, upstream_side, end).await;
-        drop(place);
-    });
+    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
     let (parts, _) = response.into_parts();
     Response::from_parts(parts, Body::empty())
 }

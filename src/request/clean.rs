@@ -1,6 +1,5 @@
 //! The clean request: what policy may judge and the upstream may be sent.
 
-use super::Place;
 use crate::http::body::Body;
 use crate::http::forwarded::Client;
 use crate::http::host::HostAndPort;
@@ -21,7 +20,7 @@ pub struct CleanRequest {
     pub(super) body: Incoming,
     pub(super) body_limit: u64,
     pub(super) upgrade: Upgrade,
-    pub(super) on_upgrade: Option<(OnUpgrade, Place)>,
+    pub(super) on_upgrade: Option<OnUpgrade>,
     pub(super) request_id: HeaderValue,
 }
 
@@ -38,8 +37,8 @@ pub struct CleanParts {
     pub body: Body,
     /// Whether the client asked for a WebSocket.
     pub upgrade: Upgrade,
-    /// The client's side of that WebSocket, once the answer 101 is sent, and the place that it takes.
-    pub on_upgrade: Option<(OnUpgrade, Place)>,
+    /// The client's side of that WebSocket, once the answer 101 is sent.
+    pub on_upgrade: Option<OnUpgrade>,
 }
 
 impl CleanRequest {

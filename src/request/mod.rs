@@ -13,8 +13,6 @@ pub use sanitize::{MessageLimits, Sanitizer};
 
 use crate::http::forwarded::Peer;
 use hyper::body::Incoming;
-use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// A request as the connection handed it over, and who is at the other end of that connection.
 #[derive(Debug)]
@@ -23,12 +21,7 @@ pub struct RawRequest {
     pub message: ::http::Request<Incoming>,
     /// The other end of the connection.
     pub peer: Peer,
-    /// The connection's place among those that may be open at once; a tunnel keeps it.
-    pub place: Place,
     /// Whether its header had framing fields that hyper repaired before anyone could check them; see
     /// [`FramingFields`](crate::http::framing::FramingFields).
     pub ambiguous_framing: bool,
 }
-
-/// One of the places of `limits.connections`, free again when the last clone is dropped.
-pub type Place = Arc<OwnedSemaphorePermit>;

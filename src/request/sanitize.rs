@@ -52,7 +52,6 @@ impl Sanitizer {
         let RawRequest {
             mut message,
             peer,
-            place,
             ambiguous_framing,
         } = raw;
         let on_upgrade = message.extensions().get::<hyper::upgrade::OnUpgrade>().is_some();
@@ -96,7 +95,7 @@ impl Sanitizer {
             body,
             body_limit: self.limits.body_bytes.unwrap_or(u64::MAX),
             upgrade,
-            on_upgrade: on_upgrade.map(|on_upgrade| (on_upgrade, place)),
+            on_upgrade,
             request_id,
         })
     }

@@ -8,7 +8,7 @@ use crate::http::cookies;
 use crate::http::upgrade::Upgrade;
 use crate::identity::HeaderRules;
 use crate::policy::Permit;
-use crate::request::{CleanRequest, Place};
+use crate::request::CleanRequest;
 use ::http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 
@@ -25,7 +25,7 @@ pub enum UpstreamHost {
 #[derive(Debug)]
 pub struct UpstreamRequest {
     message: Request<Body>,
-    tunnel: Option<(OnUpgrade, Place)>,
+    tunnel: Option<OnUpgrade>,
 }
 
 impl UpstreamRequest {
@@ -63,7 +63,7 @@ impl UpstreamRequest {
     }
 
     /// The message to write, and the client's side of the tunnel if one was asked for.
-    pub fn into_message(self) -> (Request<Body>, Option<(OnUpgrade, Place)>) {
+    pub fn into_message(self) -> (Request<Body>, Option<OnUpgrade>) {
         (self.message, self.tunnel)
     }
 }

@@ -177,8 +177,9 @@ async fn other_upgrades_are_plain_requests() {
         assert_eq!(wire.reply().await.status, 200, "{upgrade}");
         assert_eq!(world.upstream.last().target, "/next");
     }
-    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    world.refused(preface, 400).await;
+    let mut wire = world.wire().await;
+    wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(wire.is_closed().await, "HTTP/2 is not spoken here");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! raw sockets. Everything binds to port 0; nothing sleeps for a fixed time.
 
 pub mod browser;
+pub mod program;
 pub mod proxy;
 pub mod raw;
 pub mod raw_upstream;
