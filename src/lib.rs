@@ -27,3 +27,4 @@ pub mod streams;
 pub mod tasks;
 pub mod telemetry;
 pub mod upstream;
+mod vectored;

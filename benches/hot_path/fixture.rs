@@ -96,7 +96,7 @@ fn signed_in(gate: &Gate) -> HeaderMap {
         fingerprint: gate.header_rules.fingerprint(),
         claims,
         signed_in_at: Clock::system().now(),
-        lifetime: Duration::from_hours(8),
+        lifetime: Duration::from_secs(8 * 3_600),
         refresh_token: None,
     })
     .unwrap();

@@ -6,6 +6,7 @@
 use super::stream::Stream;
 use crate::http::body::{Body, BodyError};
 use crate::http::framing::FramingFields;
+use crate::vectored::{SMALL, as_one};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use std::io;
@@ -239,7 +240,11 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+        let mut room = [0; SMALL];
+        match as_one(slices, &mut room) {
+            Some(bytes) => self.poll_write(context, bytes),
+            None => Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -81,7 +81,8 @@ impl Workers {
                     header: settings.header_timeout,
                     idle: settings.idle_timeout,
                 }),
-                draining: draining.clone(),
+                // A child of its own: every poll of a connection takes the lock of its token.
+                draining: draining.child_token(),
             });
             let stopping = stopping.clone();
             let thread = thread::Builder::new()

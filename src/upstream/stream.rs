@@ -5,6 +5,7 @@
 //! became of the connection, the answer or the end.
 
 use super::wire::Wire;
+use crate::vectored::{SMALL, as_one};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -103,6 +104,10 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         if self.write_broken {
             return Poll::Pending;
+        }
+        let mut room = [0; SMALL];
+        if let Some(bytes) = as_one(slices, &mut room) {
+            return self.poll_write(context, bytes);
         }
         let polled = transport!(&mut self.transport, stream => stream.poll_write_vectored(context, slices));
         self.written(polled)

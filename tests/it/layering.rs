@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those of lower lines.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "secret", "tasks", "streams", "telemetry"],
+    &["clock", "secret", "tasks", "streams", "telemetry", "vectored"],
     &["http"],
     &["identity", "pages"],
     &["request"],
