@@ -128,8 +128,9 @@ impl App {
             drop(acceptors.spawn(acceptor.run(listener)));
         }
         let stop_admin = CancellationToken::new();
+        let admins = Tasks::new();
         if let Some(admin) = self.admin {
-            drop(acceptors.spawn(admin.run(stop_admin.clone())));
+            drop(admins.spawn(admin.run(stop_admin.clone())));
         }
 
         stop.cancelled().await;
@@ -137,6 +138,8 @@ impl App {
         tracing::info!("stopping");
         tokio::time::sleep(self.shutdown_delay).await;
         stop_accepting.cancel();
+        // Only then do the workers see every connection that was accepted.
+        acceptors.drained().await;
         let in_time = workers.drain(self.shutdown_timeout).await;
         self.live.gate().endpoints.logto.stop();
         // Token calls and revocations have their own limits, well below this one.
@@ -144,7 +147,7 @@ impl App {
             .await
             .is_ok();
         stop_admin.cancel();
-        acceptors.drained().await;
+        admins.drained().await;
         Ok(in_time && settled)
     }
 }

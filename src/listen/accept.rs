@@ -4,6 +4,7 @@ use super::stream::Stream;
 use super::worker::Dealer;
 use crate::http::forwarded::Peer;
 use crate::live::ListenAddress;
+use futures_util::FutureExt as _;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -110,7 +111,7 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Accepts connections until told to stop, never more than its limit at once.
+/// Accepts connections until told to stop; never more than its limit are served at once.
 #[derive(Debug)]
 pub struct Acceptor {
     /// Places for connections: `limits.connections`.
@@ -122,20 +123,30 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// The accept loop of one listener. At the limit, connections wait in the kernel's queue.
+    /// The accept loop of one listener. At the limit, one connection waits here and all others in the kernel's queue;
+    /// no place is held while none comes, so that every listener gets its turn. What is queued when it is told to
+    /// stop is taken too, as far as there is room: their clients believe to be connected.
     pub async fn run(self, listener: BoundListener) {
-        loop {
-            let Some(Ok(place)) = self
-                .stop
-                .run_until_cancelled(Arc::clone(&self.places).acquire_owned())
-                .await
-            else {
+        self.accept_until_stopped(&listener).await;
+        while let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let Some(Ok((connection, peer))) = listener.accept().now_or_never() else {
                 return;
             };
-            match self.stop.run_until_cancelled(listener.accept()).await {
-                None => return,
-                Some(Ok((connection, peer))) => self.dealer.deal(connection, peer, place),
-                Some(Err(error)) => {
+            self.dealer.deal(connection, peer, place);
+        }
+    }
+
+    async fn accept_until_stopped(&self, listener: &BoundListener) {
+        while let Some(accepted) = self.stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((connection, peer)) => {
+                    let place = Arc::clone(&self.places).acquire_owned();
+                    let Some(Ok(place)) = self.stop.run_until_cancelled(place).await else {
+                        return;
+                    };
+                    self.dealer.deal(connection, peer, place);
+                }
+                Err(error) => {
                     // Out of descriptors, most likely: spinning would make it worse.
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;

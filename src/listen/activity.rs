@@ -72,6 +72,11 @@ impl Activity {
         Serving(Arc::clone(self))
     }
 
+    /// Whether a header is due: the first one, or the rest of one that has begun.
+    pub(super) fn awaits_header(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == IN_HEADER
+    }
+
     fn is_overdue(&self, deadlines: Deadlines) -> bool {
         let limit = match self.phase.load(Ordering::Relaxed) {
             IDLE => deadlines.idle,

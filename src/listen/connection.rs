@@ -9,7 +9,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a drain waits for the rest of a header that has begun, or for the first of a new connection.
+const HEADER_ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it closes or the worker drains. A drained connection finishes the request it is
 /// serving and says `Connection: close`.
@@ -38,8 +45,19 @@ pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, acti
     let ended = match worker.draining().run_until_cancelled(connection.as_mut()).await {
         Some(ended) => ended,
         None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            // One that was only just accepted is polled first: hyper would close it without looking for its request.
+            let begun = poll_fn(|context| match connection.as_mut().poll(context) {
+                Poll::Pending if activity.awaits_header() => Poll::Pending,
+                Poll::Pending => Poll::Ready(None),
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            });
+            match timeout(HEADER_ON_ITS_WAY, begun).await {
+                Ok(Some(ended)) => ended,
+                Ok(None) | Err(_) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = ended {

@@ -2,7 +2,8 @@
 
 use crate::support::program::Setup;
 use crate::support::wire::HANDSHAKE;
-use crate::support::{RawUpstream, Wire, World, eventually, get, proxy, request};
+use crate::support::{RawUpstream, Wire, World, eventually, get, proxy, raw, request};
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -186,4 +187,29 @@ async fn the_program_obeys_sigterm_and_ends_with_0() {
         (Some(200), Some("GET"))
     );
     assert!(!ended.stdout.contains("s3cr3t"), "queries are not logged");
+}
+
+#[tokio::test]
+async fn a_request_that_waits_in_the_queue_of_the_socket_is_served_too() {
+    let world = proxy().route("/*", "public").start().await;
+    // Nothing is awaited here, so that the proxy, which accepts on the same thread, finds all of it at once.
+    let waiting: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(world.address).unwrap();
+            stream.write_all(&get("/x")).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    world.stop.cancel();
+    for stream in waiting {
+        let mut stream = TcpStream::from_std(stream).unwrap();
+        let answer = raw::read_some(&mut stream).await;
+        assert!(
+            answer.starts_with(b"HTTP/1.1 200 "),
+            "{:?}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    assert!(world.running.await.unwrap().unwrap());
 }
