@@ -10,6 +10,7 @@ use super::node::{Layer, Node, Value};
 use super::source::{Source, describe};
 use super::suggest;
 use super::value::duration;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -157,8 +158,14 @@ impl<'a> Reader<'a> {
         path: &'static str,
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        self.text(path, |text| {
-            let parsed = duration::parse(text)?;
+        let node = self.node(path)?;
+        let text = match &node.value {
+            // A bare number is refused like one in quotes, with a word about the unit that it lacks.
+            Value::Integer(Some(number)) => Ok(Cow::Owned(number.to_string())),
+            _ => text_of(&node).map(Cow::Borrowed),
+        };
+        let result = text.and_then(|text| {
+            let parsed = duration::parse(&text)?;
             if range.contains(&parsed) {
                 return Ok(parsed);
             }
@@ -166,7 +173,8 @@ impl<'a> Reader<'a> {
             Err(Problem::new(format!(
                 "expected a duration from {least} to {most}"
             )))
-        })
+        });
+        self.keep(node.origin, path, result)
     }
 
     /// An integer within bounds.

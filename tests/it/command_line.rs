@@ -25,7 +25,7 @@ fn mistakes() -> Vec<(String, Vec<&'static str>)> {
         ),
         (
             with("", "[limits]\nidle_timeout = 75"),
-            vec!["limits.idle_timeout", "75s"],
+            vec!["limits.idle_timeout", "add a unit"],
         ),
         (
             with("listen = \"localhost\"", ""),
@@ -40,7 +40,7 @@ fn mistakes() -> Vec<(String, Vec<&'static str>)> {
             with("trusted_proxies = [\"10.0.0.0/33\"]", ""),
             vec!["trusted_proxies"],
         ),
-        (with("", "[[route]]\npath = \"admin\""), vec!["route", "\"/\""]),
+        (with("", "[[route]]\npath = \"admin\""), vec!["route.path", "begins with `/`"]),
         (
             with("", "[[route]]\npath = \"/a\"\n[[route]]\npath = \"/a\""),
             vec!["/a"],

@@ -153,11 +153,6 @@ impl Running {
             .unwrap_or_else(|_| panic!("{:?} in {}", self.addresses, self.said))
     }
 
-    /// The health listener's address.
-    pub fn health(&self) -> SocketAddr {
-        self.addresses.last().unwrap().parse().unwrap()
-    }
-
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         let sent = Command::new("kill")
