@@ -7,15 +7,15 @@ use std::sync::Arc;
 /// Proof that the policy let a request pass. Nothing is sent to the upstream without one, and only
 /// [`decide`] makes it: the fields are private to this module.
 #[derive(Debug)]
-pub struct Permit {
-    route: Arc<Route>,
+pub struct Permit<'routes> {
+    route: &'routes Arc<Route>,
     identity: Option<ProjectedHeaders>,
 }
 
-impl Permit {
+impl<'routes> Permit<'routes> {
     /// The rule that let the request pass.
-    pub fn route(&self) -> &Arc<Route> {
-        &self.route
+    pub const fn route(&self) -> &'routes Arc<Route> {
+        self.route
     }
 
     /// What the upstream is to be told about the user; `None` where it is told nothing.
@@ -26,22 +26,21 @@ impl Permit {
 
 /// What is to become of a request.
 #[derive(Debug)]
-pub enum Decision {
+pub enum Decision<'routes> {
     /// It goes to the upstream.
-    Forward(Permit),
+    Forward(Permit<'routes>),
     /// It needs a session first.
     SignIn(Unauthenticated),
 }
 
 /// Judges a canonical path for a caller: `identity` is what a valid session says, `None` without one.
-pub fn decide(routes: &RouteTable, canonical_path: &str, identity: Option<ProjectedHeaders>) -> Decision {
+pub fn decide<'routes>(
+    routes: &'routes RouteTable,
+    canonical_path: &str,
+    identity: Option<ProjectedHeaders>,
+) -> Decision<'routes> {
     let route = routes.find(canonical_path);
-    let permit = |identity| {
-        Decision::Forward(Permit {
-            route: Arc::clone(route),
-            identity,
-        })
-    };
+    let permit = |identity| Decision::Forward(Permit { route, identity });
     match (route.access, identity) {
         (Access::Public, _) => permit(None),
         (Access::Optional, identity) => permit(identity),

@@ -22,7 +22,12 @@ pub(super) struct Outbound {
 
 impl Outbound {
     /// Joins the request with its permit. `renewal` are the session cookies that its answer sets.
-    pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit, renewal: Vec<HeaderValue>) -> Self {
+    pub(super) fn new(
+        gate: &Gate,
+        clean: CleanRequest,
+        permit: &Permit<'_>,
+        renewal: Vec<HeaderValue>,
+    ) -> Self {
         let reply = respond::FailureReply::of(&clean);
         let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
             gate.cookies.is_own(name)

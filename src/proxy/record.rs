@@ -90,7 +90,7 @@ impl Record {
         }
     }
 
-    pub(super) fn permitted(&mut self, permit: &Permit) {
+    pub(super) fn permitted(&mut self, permit: &Permit<'_>) {
         if let Some(line) = &mut self.0 {
             line.decision = "forward";
             line.route = Some(Arc::clone(permit.route()));

@@ -33,7 +33,7 @@ impl UpstreamRequest {
     /// upstream never sees.
     pub fn new(
         clean: CleanRequest,
-        permit: &Permit,
+        permit: &Permit<'_>,
         rules: &HeaderRules,
         host: &UpstreamHost,
         is_own_cookie: impl Fn(&[u8]) -> bool,
