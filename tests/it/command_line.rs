@@ -40,7 +40,10 @@ fn mistakes() -> Vec<(String, Vec<&'static str>)> {
             with("trusted_proxies = [\"10.0.0.0/33\"]", ""),
             vec!["trusted_proxies"],
         ),
-        (with("", "[[route]]\npath = \"admin\""), vec!["route.path", "begins with `/`"]),
+        (
+            with("", "[[route]]\npath = \"admin\""),
+            vec!["route.path", "begins with `/`"],
+        ),
         (
             with("", "[[route]]\npath = \"/a\"\n[[route]]\npath = \"/a\""),
             vec!["/a"],
