@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::wrong_self_convention,
+    clippy::type_complexity,
     missing_docs
 )]
 

@@ -337,10 +337,4 @@ impl World {
         })
         .await;
     }
-
-    /// Stops the proxy as SIGTERM does and waits; says whether everything finished in time.
-    pub async fn shut_down(self) -> bool {
-        self.stop.cancel();
-        self.running.await.unwrap().unwrap()
-    }
 }

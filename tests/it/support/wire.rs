@@ -152,11 +152,6 @@ impl Wire {
         sent
     }
 
-    /// Ends the sending side.
-    pub async fn finish(&mut self) {
-        let _ = self.stream.shutdown().await;
-    }
-
     /// Reads the next answer.
     pub async fn reply(&mut self) -> Reply {
         self.read_reply(false).await
