@@ -52,15 +52,15 @@ async fn before(upstream: &RawUpstream, shutdown: &str) -> World {
 async fn requests_in_flight_finish_idle_connections_close_and_new_ones_are_refused() {
     let (upstream, finish) = slow().await;
     let world = before(&upstream, "timeout = \"20s\"").await;
+    let mut busy = world.wire().await;
+    busy.send(get("/slow")).await;
+    eventually("the slow request arrived", || async { upstream.open() == 1 }).await;
     // Two, one for each worker: when both are closed, both workers know.
     let mut idle = [world.wire().await, world.wire().await];
     for idle in &mut idle {
         idle.send(get("/quick")).await;
         assert_eq!(idle.reply().await.status, 200);
     }
-    let mut busy = world.wire().await;
-    busy.send(get("/slow")).await;
-    eventually("the slow request arrived", || async { upstream.open() == 3 }).await;
 
     world.stop.cancel();
     for idle in &mut idle {
