@@ -8,26 +8,10 @@ use super::error::{Origin, Problem};
 use super::node::{Entry, Node, Value};
 use super::reader::{Reader, text_of};
 use crate::secret::SecretText;
+use crate::session::keyring::{SHORTEST_KEY, SessionKey, WeakKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD_INDIFFERENT, URL_SAFE_NO_PAD_INDIFFERENT};
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
-
-/// The least a session key must hold, in bytes: AES-256's own.
-const KEY_BYTES: usize = 32;
-/// Fewer different bytes than this are a pattern, not chance: 32 random bytes have about 30.
-const DISTINCT_BYTES: usize = 8;
-/// What stands in examples and templates, in lower case, without separators.
-const PLACEHOLDERS: [&str; 8] = [
-    "changeme",
-    "changethis",
-    "replaceme",
-    "replacethis",
-    "placeholder",
-    "yoursecret",
-    "yoursessionkey",
-    "insecure",
-];
 
 impl Reader<'_> {
     /// One to `most` secrets, all different, each with the place it was set at.
@@ -132,66 +116,15 @@ fn without_line_break(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// Why a session key is refused, if it is.
+/// Why a session key is refused, if it is. The keyring's own rules, in the words of a configuration error.
 pub(super) fn check_session_key(key: &SecretText) -> Result<(), Problem> {
-    let text = key.expose();
-    let help = "`logto-proxy keygen` prints a good one";
-    let weak = |why: &str| Err(Problem::new(format!("weak session key: {why}")).help(help));
-    let words: String = text
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .collect::<String>()
-        .to_lowercase();
-    let words = Zeroizing::new(words);
-    if PLACEHOLDERS.iter().any(|placeholder| words.contains(placeholder)) {
-        return weak("it is a placeholder");
-    }
-    let bytes = key_bytes(text);
-    if bytes.len() < KEY_BYTES {
-        return weak("expected at least 32 bytes as base64, hex or text");
-    }
-    // Both readings: hex of `00` and text of `ab` repeated are patterns as well.
-    if distinct(&bytes) < DISTINCT_BYTES || distinct(text.as_bytes()) < DISTINCT_BYTES {
-        return weak("its bytes repeat");
-    }
-    Ok(())
-}
-
-/// The bytes a key stands for: hex or base64 when that gives 32 bytes or more, else the text itself.
-fn key_bytes(text: &str) -> Zeroizing<Vec<u8>> {
-    if text.len() >= 2 * KEY_BYTES
-        && text.len().is_multiple_of(2)
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        let digit = |byte: u8| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-                .unwrap_or(0)
-        };
-        let pairs = text.as_bytes().chunks_exact(2);
-        return Zeroizing::new(
-            pairs
-                .map(|pair| pair.iter().fold(0, |byte, half| byte << 4 | digit(*half)))
-                .collect(),
-        );
-    }
-    for engine in [STANDARD_NO_PAD_INDIFFERENT, URL_SAFE_NO_PAD_INDIFFERENT] {
-        if let Ok(bytes) = engine.decode(text) {
-            let bytes = Zeroizing::new(bytes);
-            if bytes.len() >= KEY_BYTES {
-                return bytes;
-            }
-        }
-    }
-    Zeroizing::new(text.as_bytes().to_vec())
-}
-
-fn distinct(bytes: &[u8]) -> usize {
-    let mut sorted = Zeroizing::new(bytes.to_vec());
-    sorted.sort_unstable();
-    sorted.dedup();
-    sorted.len()
+    let why = match SessionKey::parse(key) {
+        Ok(_) => return Ok(()),
+        Err(WeakKey::Placeholder) => "it is a placeholder",
+        Err(WeakKey::Empty | WeakKey::TooShort { .. }) => "expected at least 32 bytes as base64, hex or text",
+        Err(WeakKey::LowVariety) => "its bytes repeat",
+    };
+    Err(Problem::new(format!("weak session key: {why}")).help("`logto-proxy keygen` prints a good one"))
 }
 
 /// Makes a session key: 32 bytes from the system's random source, in base64.
@@ -199,7 +132,7 @@ fn distinct(bytes: &[u8]) -> usize {
 /// # Errors
 /// When the system has no randomness to give.
 pub fn generate_session_key() -> Result<SecretText, getrandom::Error> {
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    let mut bytes = Zeroizing::new([0; SHORTEST_KEY]);
     getrandom::fill(bytes.as_mut_slice())?;
     Ok(SecretText::new(BASE64_STANDARD.encode(bytes.as_slice())))
 }

@@ -28,15 +28,16 @@ pub const MOST_KEYS: usize = 4;
 /// Fewest different bytes in a key; 32 random bytes have about 30.
 const FEWEST_DIFFERENT_BYTES: usize = 8;
 
-/// Words of keys that were never meant to be used.
-const PLACEHOLDERS: [&str; 7] = [
+/// What stands in keys that were never meant to be used: in lower case, without separators.
+const PLACEHOLDERS: [&str; 8] = [
     "changeme",
-    "change-me",
-    "change_me",
-    "change me",
+    "changethis",
     "replace",
     "placeholder",
     "password",
+    "insecure",
+    "yoursecret",
+    "yoursessionkey",
 ];
 
 /// Length of a key id, in bytes.
@@ -145,8 +146,13 @@ impl SessionKey {
         if text.is_empty() {
             return Err(WeakKey::Empty);
         }
-        let lower_case = Zeroizing::new(text.to_ascii_lowercase());
-        if PLACEHOLDERS.iter().any(|word| lower_case.contains(word)) {
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        let letters = Zeroizing::new(
+            letters
+                .map(|letter| letter.to_ascii_lowercase())
+                .collect::<String>(),
+        );
+        if PLACEHOLDERS.iter().any(|word| letters.contains(word)) {
             return Err(WeakKey::Placeholder);
         }
         let key = SecretBytes::new(decoded(text).unwrap_or_else(|| text.as_bytes().to_vec()));
@@ -154,13 +160,10 @@ impl SessionKey {
         if bytes < SHORTEST_KEY {
             return Err(WeakKey::TooShort { bytes });
         }
-        let mut seen = [false; 256];
-        for byte in key.expose() {
-            if let Some(flag) = seen.get_mut(usize::from(*byte)) {
-                *flag = true;
-            }
-        }
-        if seen.iter().filter(|seen| **seen).count() < FEWEST_DIFFERENT_BYTES {
+        // Both readings: hex of one byte and text of `ab` repeated are patterns as well.
+        if different(key.expose()) < FEWEST_DIFFERENT_BYTES
+            || different(text.as_bytes()) < FEWEST_DIFFERENT_BYTES
+        {
             return Err(WeakKey::LowVariety);
         }
         Ok(Self(key))
@@ -280,6 +283,17 @@ pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
         out.extend_from_slice(part);
     }
     out
+}
+
+/// How many different bytes there are.
+fn different(bytes: &[u8]) -> usize {
+    let mut seen = [false; 256];
+    for byte in bytes {
+        if let Some(flag) = seen.get_mut(usize::from(*byte)) {
+            *flag = true;
+        }
+    }
+    seen.iter().filter(|seen| **seen).count()
 }
 
 /// Key material written in hex or Base64, when that is what the text is and it is long enough.

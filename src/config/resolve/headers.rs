@@ -283,3 +283,16 @@ fn claim_path(text: &str) -> Result<String, Problem> {
         Ok(text.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::DEFAULT_HEADERS;
+    use crate::identity::HeaderRules;
+
+    #[test]
+    fn the_default_headers_are_those_that_are_sent() {
+        let sent = HeaderRules::defaults();
+        let sent: Vec<&str> = sent.iter().map(|rule| rule.name.as_str()).collect();
+        assert_eq!(sent, DEFAULT_HEADERS.map(str::to_ascii_lowercase));
+    }
+}
