@@ -1,22 +1,23 @@
 //! From a [`Config`] to what requests meet. The only place that knows both.
 
+use super::error::CompileError;
 use super::serving::{ListenAddress, WorkerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
 use crate::http::forwarded::{PublicOrigin, TrustedProxies};
-use crate::identity::claims::{ClaimPath, ClaimPathError};
-use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, HeaderRulesError, Source};
-use crate::logto::{self, Logto, SetupError, Userinfo};
+use crate::identity::claims::ClaimPath;
+use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
+use crate::logto::{self, Logto, Userinfo};
 use crate::pages::PageSettings;
-use crate::policy::{Access, PathPattern, PatternError, Route, RouteConflict, RouteTable, Unauthenticated};
+use crate::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated};
 use crate::proxy::{AccessLog, Gate, SubjectInLog};
 use crate::request::{MessageLimits, Sanitizer};
 use crate::session::binding::BindingCookie;
 use crate::session::cookie::SessionCookies;
-use crate::session::keyring::{KeyContext, KeyRing, KeyRingError, SessionKey, WeakKey};
+use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::session::Limits;
-use crate::session::settings::{CookieSettings, CookieSettingsError, SameSite};
+use crate::session::settings::{CookieSettings, SameSite};
 use crate::session::size::expected_cookie_bytes;
 use crate::tasks::Tasks;
 use crate::upstream::{self, UpstreamHost};
@@ -28,41 +29,6 @@ use std::time::Duration;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
-
-/// A value that shows to be wrong only when it is put together with others.
-#[derive(Debug, thiserror::Error)]
-pub enum CompileError {
-    /// A claim path of `[headers]`.
-    #[error("[headers]: {0}")]
-    Claim(#[from] ClaimPathError),
-    /// The headers together.
-    #[error("[headers]: {0}")]
-    Headers(#[from] HeaderRulesError),
-    /// A session key.
-    #[error("session.keys: {0}")]
-    WeakKey(#[from] WeakKey),
-    /// The session keys together.
-    #[error("session.keys: {0}")]
-    KeyRing(#[from] KeyRingError),
-    /// The cookie's name and attributes.
-    #[error("[session]: {0}")]
-    Cookie(#[from] CookieSettingsError),
-    /// A route's path.
-    #[error("[[route]] path: {0}")]
-    Pattern(#[from] PatternError),
-    /// The routes together.
-    #[error("[[route]]: {0}")]
-    Routes(#[from] RouteConflict),
-    /// The settings of the Logto client.
-    #[error("[logto]: {0}")]
-    Logto(#[from] SetupError),
-    /// The public URL as an origin.
-    #[error("public_url is not an origin")]
-    PublicUrl,
-    /// The upstream's name in its certificate.
-    #[error("upstream: the host cannot be a certificate's name; set upstream_tls.server_name")]
-    ServerName,
-}
 
 /// What a configuration compiles to.
 #[derive(Debug)]

@@ -4,9 +4,11 @@
 //! the one that new requests take. Nothing below this module knows the configuration's types.
 
 mod compile;
+mod error;
 mod serving;
 
-pub use compile::{CompileError, Compiled, admin_address, compile};
+pub use compile::{Compiled, admin_address, compile};
+pub use error::CompileError;
 pub use serving::{ListenAddress, WorkerSettings};
 
 use crate::proxy::Gate;

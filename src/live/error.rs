@@ -1,0 +1,43 @@
+//! What is wrong with a configuration whose values are each right.
+
+use crate::identity::claims::ClaimPathError;
+use crate::identity::headers::HeaderRulesError;
+use crate::logto::SetupError;
+use crate::policy::{PatternError, RouteConflict};
+use crate::session::keyring::{KeyRingError, WeakKey};
+use crate::session::settings::CookieSettingsError;
+
+/// A value that shows to be wrong only when it is put together with others.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// A claim path of `[headers]`.
+    #[error("[headers]: {0}")]
+    Claim(#[from] ClaimPathError),
+    /// The headers together.
+    #[error("[headers]: {0}")]
+    Headers(#[from] HeaderRulesError),
+    /// A session key.
+    #[error("session.keys: {0}")]
+    WeakKey(#[from] WeakKey),
+    /// The session keys together.
+    #[error("session.keys: {0}")]
+    KeyRing(#[from] KeyRingError),
+    /// The cookie's name and attributes.
+    #[error("[session]: {0}")]
+    Cookie(#[from] CookieSettingsError),
+    /// A route's path.
+    #[error("[[route]] path: {0}")]
+    Pattern(#[from] PatternError),
+    /// The routes together.
+    #[error("[[route]]: {0}")]
+    Routes(#[from] RouteConflict),
+    /// The settings of the Logto client.
+    #[error("[logto]: {0}")]
+    Logto(#[from] SetupError),
+    /// The public URL as an origin.
+    #[error("public_url is not an origin")]
+    PublicUrl,
+    /// The upstream's name in its certificate.
+    #[error("upstream: the host cannot be a certificate's name; set upstream_tls.server_name")]
+    ServerName,
+}
