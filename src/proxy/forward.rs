@@ -2,6 +2,7 @@
 
 use super::pipeline::Gate;
 use super::respond;
+use crate::clock::UnixSeconds;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
@@ -12,21 +13,34 @@ use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A renewed cookie is handed out only with an answer that comes this soon. After a slow one the user may have
+/// signed out meanwhile, and the cookie would sign the browser in again; the next request renews it.
+const RENEWAL_FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// A permitted request on its way, and what its answer will take.
 pub(super) struct Outbound {
     request: UpstreamRequest,
     reply: respond::FailureReply,
-    renewal: Vec<HeaderValue>,
+    /// Boxed, since it is there once a minute.
+    renewal: Option<Box<Renewal>>,
+}
+
+/// Session cookies sealed anew.
+struct Renewal {
+    lines: Vec<HeaderValue>,
+    sealed_at: UnixSeconds,
 }
 
 impl Outbound {
-    /// Joins the request with its permit. `renewal` are the session cookies that its answer sets.
+    /// Joins the request with its permit. `renewal` are the session cookies, sealed now, that its answer sets.
     pub(super) fn new(
         gate: &Gate,
         clean: CleanRequest,
         permit: &Permit<'_>,
         renewal: Vec<HeaderValue>,
+        now: UnixSeconds,
     ) -> Self {
         let reply = respond::FailureReply::of(&clean);
         let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
@@ -35,7 +49,12 @@ impl Outbound {
         Self {
             request,
             reply,
-            renewal,
+            renewal: (!renewal.is_empty()).then(|| {
+                Box::new(Renewal {
+                    lines: renewal,
+                    sealed_at: now,
+                })
+            }),
         }
     }
 
@@ -66,7 +85,11 @@ impl Outbound {
                     reply.upstream_failed(&gate.endpoints, &error)
                 }
             };
-            respond::apply_renewal(response.headers_mut(), renewal);
+            if let Some(renewal) = renewal
+                && gate.clock.now().since(renewal.sealed_at) <= RENEWAL_FRESH_FOR
+            {
+                respond::apply_renewal(response.headers_mut(), renewal.lines);
+            }
             response
         })
     }

@@ -110,7 +110,7 @@ impl Gate {
         };
         record.permitted(&permit);
         let renewal = cookies.renewal(&self.cookies, &self.header_rules, clean.headers(), now);
-        Next::Upstream(Outbound::new(&self, clean, &permit, renewal))
+        Next::Upstream(Outbound::new(&self, clean, &permit, renewal, now))
     }
 }
 

@@ -80,9 +80,6 @@ pub(super) fn close_if_body_unread(has_body: bool, answer: &mut HeaderMap) {
 
 /// Adds renewed session cookies to the upstream's answer, which from then on no shared cache may keep.
 pub(super) fn apply_renewal(headers: &mut HeaderMap, renewal: Vec<HeaderValue>) {
-    if renewal.is_empty() {
-        return;
-    }
     for line in renewal {
         headers.append(header::SET_COOKIE, line);
     }

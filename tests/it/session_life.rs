@@ -4,6 +4,8 @@ use crate::support::{Answer, Browser, Upstream, World, proxy};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
+use logto_proxy::clock::ClockHand;
+use std::sync::{Arc, Mutex};
 
 const NAME: &str = "__Host-logto";
 const HOUR: i64 = 3_600;
@@ -203,4 +205,27 @@ async fn keys_are_changed_without_signing_anybody_out() {
     let mut begun = at(&during, &begun);
     let done = begun.open(callback).await;
     assert_eq!(done.header("location"), Some("https://app.example.com/reports"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_answer_renews_nothing_since_the_user_may_have_signed_out_meanwhile() {
+    let hand: Arc<Mutex<Option<ClockHand>>> = Arc::default();
+    let moves = Arc::clone(&hand);
+    let upstream = Upstream::answering(move |seen| {
+        if seen.target == "/slow" {
+            moves.lock().unwrap().as_ref().unwrap().advance(6);
+        }
+        Response::new(Full::default())
+    })
+    .await;
+    let world = proxy().upstream(upstream).start().await;
+    *hand.lock().unwrap() = Some(world.hand.clone());
+    let mut browser = world.signed_in("plain").await;
+    world.hand.advance(61);
+    let slow = browser.fetch("/slow").await;
+    assert_eq!((slow.status, renewal(&slow)), (200, None));
+    assert!(
+        renewal(&browser.fetch("/quick").await).is_some(),
+        "the next request renews it"
+    );
 }
