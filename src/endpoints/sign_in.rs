@@ -10,7 +10,7 @@ use super::sign_in_state::SignInState;
 use super::{Endpoints, set_cookies};
 use crate::http::body::Body;
 use crate::http::navigation;
-use crate::logto::{AuthorizationRequest, Metadata, pkce};
+use crate::logto::{AuthorizationRequest, Metadata, is_identifier, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
 use crate::session::{Binding, Presented};
@@ -95,12 +95,6 @@ fn is_valid(name: &str, value: &str) -> bool {
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')),
             _ => true,
         }
-}
-
-/// Whether this can be an identifier of Logto's: a connector's target, a connector, an organisation.
-fn is_identifier(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=128).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// `GET sign-in` and `GET sign-up`.

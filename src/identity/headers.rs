@@ -6,8 +6,9 @@
 
 use super::claims::{ClaimPath, Claims};
 pub use super::encoding::Encoding;
-use super::owned::{OwnedNames, fold, folded_equals};
+use super::owned::OwnedNames;
 pub use super::projected::ProjectedHeaders;
+use crate::http::folding::{fold, folded_equals};
 use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
 use sha2::{Digest as _, Sha256};
@@ -117,7 +118,7 @@ impl HeaderRules {
         }
         for (index, rule) in rules.iter().enumerate() {
             let folded = fold(rule.name.as_str().as_bytes());
-            if RESERVED.contains(&folded.as_slice()) {
+            if RESERVED.contains(&folded.as_ref()) {
                 return Err(HeaderRulesError::Reserved(rule.name.clone()));
             }
             let twin = rules

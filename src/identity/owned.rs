@@ -5,6 +5,7 @@
 //! lower case, every byte that is not a letter or digit as `-`. Refuses to know claims and routes: owned names go on
 //! every request, whether or not anybody is signed in.
 
+use crate::http::folding::{fold, fold_byte, folded_equals, folded_starts_with};
 use http::header::{HeaderMap, HeaderName};
 
 /// Families in which any name may tell an upstream who the user is: our own, and those of the proxies whose upstreams
@@ -41,7 +42,9 @@ pub(super) struct OwnedNames {
 
 impl OwnedNames {
     pub(super) fn new<'a>(configured: impl Iterator<Item = &'a HeaderName>) -> Self {
-        let configured: Vec<Vec<u8>> = configured.map(|name| fold(name.as_str().as_bytes())).collect();
+        let configured: Vec<Vec<u8>> = configured
+            .map(|name| fold(name.as_str().as_bytes()).into_owned())
+            .collect();
         let mut first_bytes = [false; 256];
         let names = configured.iter().map(Vec::as_slice);
         for name in names.chain(FAMILIES).chain(NAMES) {
@@ -68,7 +71,7 @@ impl OwnedNames {
         {
             return false;
         }
-        FAMILIES.iter().any(|family| starts_with_folded(name, family))
+        FAMILIES.iter().any(|family| folded_starts_with(name, family))
             || NAMES.iter().any(|owned| folded_equals(name, owned))
             || self.configured.iter().any(|owned| folded_equals(name, owned))
     }
@@ -83,32 +86,6 @@ impl OwnedNames {
         for name in found {
             headers.remove(name);
         }
-    }
-}
-
-/// Is `name`, folded, equal to the already folded name?
-pub(super) fn folded_equals(name: &[u8], folded: &[u8]) -> bool {
-    name.len() == folded.len() && starts_with_folded(name, folded)
-}
-
-/// A name as upstreams may read it.
-pub(super) fn fold(name: &[u8]) -> Vec<u8> {
-    name.iter().copied().map(fold_byte).collect()
-}
-
-fn starts_with_folded(name: &[u8], folded: &[u8]) -> bool {
-    name.len() >= folded.len()
-        && name
-            .iter()
-            .zip(folded)
-            .all(|(byte, folded)| fold_byte(*byte) == *folded)
-}
-
-const fn fold_byte(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() {
-        byte.to_ascii_lowercase()
-    } else {
-        b'-'
     }
 }
 

@@ -74,12 +74,11 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         limits,
     )?);
     let kept_claims = kept_claims(&header_rules)?;
-    let hugging_face = config.logto.scopes.iter().any(|scope| scope == "identities");
     let expected_cookie_bytes = expected_cookie_bytes(
         &config.session.cookie_name,
         &header_rules,
         &kept_claims,
-        hugging_face,
+        asks_identities(config),
     );
     let endpoints = Endpoints {
         paths: endpoint_paths(config),
@@ -160,22 +159,21 @@ fn listen_address(address: &config::ListenAddress) -> ListenAddress {
     }
 }
 
+/// Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
+fn asks_identities(config: &Config) -> bool {
+    config.logto.scopes.iter().any(|scope| scope == "identities")
+}
+
 /// The default headers, less those taken out, plus or overlaid by those configured.
 fn header_rules(config: &Config) -> Result<HeaderRules, CompileError> {
-    let mut rules: Vec<HeaderRule> = HeaderRules::defaults()
-        .into_iter()
-        .filter(|rule| {
-            let replaced = config.headers.iter().any(|header| header.name == rule.name);
-            !replaced && !config.removed_headers.contains(&rule.name)
-        })
-        .collect();
-    let asks_identities = config.logto.scopes.iter().any(|scope| scope == "identities");
-    if !asks_identities {
-        // Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
-        rules.retain(
-            |rule| !matches!(&rule.source, Source::Claim { path, .. } if path.top_level() == "identities"),
-        );
+    let mut rules = HeaderRules::standard();
+    if asks_identities(config) {
+        rules.extend(HeaderRules::hugging_face());
     }
+    rules.retain(|rule| {
+        let replaced = config.headers.iter().any(|header| header.name == rule.name);
+        !replaced && !config.removed_headers.contains(&rule.name)
+    });
     for header in &config.headers {
         let source = match &header.source {
             config::HeaderSource::Constant(value) => Source::Constant(value.clone()),

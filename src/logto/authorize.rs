@@ -47,6 +47,13 @@ const RESERVED: &[&str] = &[
     "state",
 ];
 
+/// Whether this can be an identifier of Logto's (application, organisation, connector): ASCII letters,
+/// digits, `-`, `_` and `.`, at most 128.
+pub fn is_identifier(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(fits)
+}
+
 /// The client's part, the same in every request.
 pub(super) struct Client<'a> {
     pub(super) client_id: &'a str,

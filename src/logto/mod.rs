@@ -21,7 +21,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use authorize::AuthorizationRequest;
+pub use authorize::{AuthorizationRequest, is_identifier};
 pub use discovery::Metadata;
 pub use error::{Call, Fault, LogtoError, LogtoErrorKind, SetupError};
 pub use userinfo::Userinfo;

@@ -3,6 +3,7 @@
 
 use super::super::error::Problem;
 use super::super::reader::choose;
+use crate::logto::is_identifier;
 use std::fmt;
 
 /// Which way of signing in Logto goes to at once (`direct_sign_in`).
@@ -173,13 +174,6 @@ impl fmt::Display for DirectSignIn {
             Self::Sso(connector) => write!(formatter, "sso:{connector}"),
         }
     }
-}
-
-/// Whether this can be an identifier of Logto's (application, organisation, connector): ASCII letters,
-/// digits, `-`, `_` and `.`, at most 128.
-pub fn is_identifier(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !text.is_empty() && text.len() <= 128 && text.bytes().all(fits)
 }
 
 /// Whether this has the form of a language tag (RFC 5646 §2.1, without looking words up).
