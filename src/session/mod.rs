@@ -7,6 +7,7 @@ pub mod binding;
 mod codec;
 pub mod cookie;
 pub mod keyring;
+pub mod notice;
 pub mod seal;
 #[allow(clippy::module_inception, reason = "named after its one subject")]
 pub mod session;
@@ -16,5 +17,6 @@ pub mod size;
 pub use binding::{Binding, BindingCookie, BindingHash};
 pub use cookie::{Presented, SessionCookies};
 pub use keyring::{KeyRing, Purpose};
+pub use notice::{Cause, Effect, Notice, Scope};
 pub use session::{Established, Session, SessionView};
 pub use settings::CookieSettings;

@@ -13,8 +13,10 @@ use crate::identity::claims::Claims;
 use crate::identity::headers::{HeaderRules, ProjectedHeaders};
 use crate::secret::SecretText;
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -24,6 +26,11 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Names one session; 128 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 16]);
+
+/// A text is not a [`SessionId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a session id")]
+pub struct NotASessionId;
 
 /// What a sign-in proved, from verified tokens only.
 pub struct Established {
@@ -96,6 +103,42 @@ impl SessionId {
     /// The random bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = NotASessionId;
+
+    /// Reads the 32 lower-case hexadecimal digits that [`fmt::Display`] writes.
+    fn from_str(text: &str) -> Result<Self, NotASessionId> {
+        let digits = text.as_bytes();
+        let (pairs, rest) = digits.as_chunks::<2>();
+        if pairs.len() != 16 || !rest.is_empty() {
+            return Err(NotASessionId);
+        }
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(NotASessionId),
+        };
+        let mut id = [0; 16];
+        for (place, [high, low]) in id.iter_mut().zip(pairs) {
+            *place = digit(*high)? << 4 | digit(*low)?;
+        }
+        Ok(Self(id))
     }
 }
 

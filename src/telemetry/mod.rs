@@ -1,4 +1,8 @@
-//! Logging: JSON lines for machines, readable lines for people.
+//! Logging: JSON lines for machines, readable lines for people; and what is counted.
+
+pub mod metrics;
+
+pub use metrics::Metrics;
 
 use std::io::IsTerminal as _;
 

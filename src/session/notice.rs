@@ -1,0 +1,127 @@
+//! What is known about sessions besides their cookies: that some have ended, and that some must be asked about again.
+//!
+//! A notice is made where the fact is learnt (a sign-out, a logout token, a webhook, a refused refresh), kept by the store,
+//! and told to every replica. It says which sessions it concerns, never who may do what.
+
+use super::session::SessionId;
+use crate::clock::UnixSeconds;
+use serde::{Deserialize, Serialize};
+
+/// One fact about one or more sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Which sessions.
+    pub scope: Scope,
+    /// What is to become of them.
+    pub effect: Effect,
+    /// When it was learnt. Of a subject's sessions those are concerned that were signed in (for [`Effect::Recheck`]:
+    /// confirmed) no later than this; the other scopes name sessions that can only be older.
+    pub at: UnixSeconds,
+    /// From then on no session that it concerns can be alive, so it may be forgotten.
+    pub until: UnixSeconds,
+}
+
+/// Which sessions a notice concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// This one.
+    Session(SessionId),
+    /// All that were signed in through this Logto session: claim `sid`.
+    LogtoSession(String),
+    /// All of this user: claim `sub`.
+    Subject {
+        /// The user.
+        subject: String,
+        /// But not this one, from which the others were ended.
+        except: Option<SessionId>,
+    },
+    /// All; only with [`Effect::Recheck`], where Logto does not say whom a change concerns.
+    Everyone,
+}
+
+/// What a notice does to its sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// They are over.
+    End(Cause),
+    /// They are confirmed with Logto before their next use.
+    Recheck,
+}
+
+/// Why sessions end before their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The user signed out here.
+    SignOut,
+    /// Logto's back-channel logout said so.
+    BackChannelLogout,
+    /// A webhook: the user was suspended.
+    Suspended,
+    /// A webhook: the user was deleted.
+    Deleted,
+    /// The user ended it on the sessions page.
+    SessionsPage,
+    /// Logto refused to refresh: the grant, the user or the access is gone (`invalid_grant`, `access_denied`).
+    RefreshRefused,
+    /// Logto answered a re-check for another user.
+    OtherUser,
+}
+
+impl Cause {
+    /// The cause as a metric's label and a log field.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignOut => "sign_out",
+            Self::BackChannelLogout => "back_channel_logout",
+            Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
+            Self::SessionsPage => "sessions_page",
+            Self::RefreshRefused => "refresh_refused",
+            Self::OtherUser => "other_user",
+        }
+    }
+}
+
+impl Scope {
+    /// The kind of scope as a metric's label and a log field; never whom it names.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "session",
+            Self::LogtoSession(_) => "sid",
+            Self::Subject { .. } => "subject",
+            Self::Everyone => "everyone",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_reads_back_as_written() {
+        for scope in [
+            Scope::Session(SessionId::from_bytes([7; 16])),
+            Scope::LogtoSession("sid".to_owned()),
+            Scope::Subject {
+                subject: "user".to_owned(),
+                except: Some(SessionId::from_bytes([8; 16])),
+            },
+            Scope::Everyone,
+        ] {
+            for effect in [Effect::End(Cause::BackChannelLogout), Effect::Recheck] {
+                let notice = Notice {
+                    scope: scope.clone(),
+                    effect,
+                    at: UnixSeconds::new(5),
+                    until: UnixSeconds::new(9),
+                };
+                let text = serde_json::to_string(&notice).unwrap();
+                assert_eq!(serde_json::from_str::<Notice>(&text).unwrap(), notice, "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What is counted, for `/metrics` of the admin listener.
+//!
+//! Labels are fixed words, never anything a client sent: the number of series is bounded by this source. Clones share
+//! their counters.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+type Counters<const N: usize> = Family<Labels<N>, Counter>;
+
+/// Upper bounds of the buckets of a call's duration, in seconds.
+const CALL_SECONDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// All counters.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    sign_ins: Counters<2>,
+    rechecks: Counters<1>,
+    sessions_ended: Counters<1>,
+    notices: Counters<3>,
+    back_channel_logouts: Counters<1>,
+    webhooks: Counters<2>,
+    cookies_refused: Counters<1>,
+    streams_ended: Counters<1>,
+    logto_calls: Counters<2>,
+    logto_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    store_available: Gauge,
+    logto_circuit_open: Gauge,
+}
+
+fn call_histogram() -> Histogram {
+    Histogram::new(CALL_SECONDS)
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("logto_proxy");
+        let sign_ins = Counters::default();
+        registry.register("sign_ins", "Sign-ins by event and reason", sign_ins.clone());
+        let rechecks = Counters::default();
+        registry.register(
+            "rechecks",
+            "Re-checks of sessions with Logto by outcome",
+            rechecks.clone(),
+        );
+        let sessions_ended = Counters::default();
+        registry.register(
+            "sessions_ended",
+            "Sessions found over, by cause",
+            sessions_ended.clone(),
+        );
+        let notices = Counters::default();
+        registry.register(
+            "notices",
+            "Revocations and calls for a re-check, by scope, effect and origin",
+            notices.clone(),
+        );
+        let back_channel_logouts = Counters::default();
+        registry.register(
+            "back_channel_logouts",
+            "Logout tokens received, by outcome",
+            back_channel_logouts.clone(),
+        );
+        let webhooks = Counters::default();
+        registry.register(
+            "webhooks",
+            "Webhooks received, by event and outcome",
+            webhooks.clone(),
+        );
+        let cookies_refused = Counters::default();
+        registry.register(
+            "session_cookies_refused",
+            "Session cookies that open no session, by reason",
+            cookies_refused.clone(),
+        );
+        let streams_ended = Counters::default();
+        registry.register(
+            "streams_ended",
+            "Streams and requests in flight that were cut because their session was over, by kind",
+            streams_ended.clone(),
+        );
+        let logto_calls = Counters::default();
+        registry.register(
+            "logto_calls",
+            "Calls to Logto by endpoint and outcome",
+            logto_calls.clone(),
+        );
+        let logto_seconds = Family::new_with_constructor(call_histogram as fn() -> Histogram);
+        registry.register(
+            "logto_call_duration_seconds",
+            "Duration of calls to Logto by endpoint",
+            logto_seconds.clone(),
+        );
+        let store_available = Gauge::default();
+        registry.register(
+            "store_available",
+            "Whether the store of revocations can be reached (1) or not (0)",
+            store_available.clone(),
+        );
+        store_available.set(1);
+        let logto_circuit_open = Gauge::default();
+        registry.register(
+            "logto_circuit_open",
+            "Whether calls to Logto are held back because it is away (1)",
+            logto_circuit_open.clone(),
+        );
+        Self(Arc::new(Inner {
+            registry,
+            sign_ins,
+            rechecks,
+            sessions_ended,
+            notices,
+            back_channel_logouts,
+            webhooks,
+            cookies_refused,
+            streams_ended,
+            logto_calls,
+            logto_seconds,
+            store_available,
+            logto_circuit_open,
+        }))
+    }
+
+    /// A sign-in was `started`, `finished` or `failed`; `reason` is empty or the problem's word.
+    pub fn sign_in(&self, event: &'static str, reason: &'static str) {
+        self.0
+            .sign_ins
+            .get_or_create(&[("event", event), ("reason", reason)])
+            .inc();
+    }
+
+    /// A re-check of a session came to an end, or its earlier result was used again.
+    pub fn recheck(&self, outcome: &'static str) {
+        self.0.rechecks.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// A session that was presented is over before its time.
+    pub fn session_ended(&self, cause: &'static str) {
+        self.0.sessions_ended.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// A notice was applied. `effect` is its cause or `recheck`; `origin` is `here` or `replica`.
+    pub fn notice(&self, scope: &'static str, effect: &'static str, origin: &'static str) {
+        let labels = [("scope", scope), ("effect", effect), ("origin", origin)];
+        self.0.notices.get_or_create(&labels).inc();
+    }
+
+    /// A logout token was accepted, or refused by the named check.
+    pub fn back_channel_logout(&self, outcome: &'static str) {
+        self.0
+            .back_channel_logouts
+            .get_or_create(&[("outcome", outcome)])
+            .inc();
+    }
+
+    /// A webhook of a known event, or `other`, was accepted, ignored, or refused by the named check.
+    pub fn webhook(&self, event: &'static str, outcome: &'static str) {
+        self.0
+            .webhooks
+            .get_or_create(&[("event", event), ("outcome", outcome)])
+            .inc();
+    }
+
+    /// Session cookies opened no session.
+    pub fn cookie_refused(&self, reason: &'static str) {
+        self.0.cookies_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A `websocket`, a `response` or a `request` was cut because its session was over.
+    pub fn stream_ended(&self, kind: &'static str) {
+        self.0.streams_ended.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// A call to Logto ended: `ok`, `refused`, `unavailable` or `invalid`.
+    pub fn logto_call(&self, endpoint: &'static str, outcome: &'static str, took: Duration) {
+        self.0
+            .logto_calls
+            .get_or_create(&[("endpoint", endpoint), ("outcome", outcome)])
+            .inc();
+        self.0
+            .logto_seconds
+            .get_or_create(&[("endpoint", endpoint)])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Whether the store can be reached.
+    pub fn store_available(&self, available: bool) {
+        self.0.store_available.set(i64::from(available));
+    }
+
+    /// Whether calls to Logto are held back.
+    pub fn logto_circuit_open(&self, open: bool) {
+        self.0.logto_circuit_open.set(i64::from(open));
+    }
+
+    /// All of it in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.0.registry);
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
