@@ -1,0 +1,250 @@
+//! The one call about a session: whoever leads makes it, for this process and, through the store, for all replicas.
+
+use super::ledger::{Flight, Settled, Ticket};
+use super::{Outcome, Rechecks};
+use crate::clock::{UnixSeconds, monotonic};
+use crate::identity::Claims;
+use crate::logto::{
+    CheckFailure, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
+};
+use crate::secret::SecretText;
+use crate::session::session::Confirmation;
+use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
+use crate::store::{Lease, Published, Turn};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the cookie from before a re-check is answered with its result.
+const RESULT_KEPT: Duration = Duration::from_secs(60);
+/// Pause after a call that Logto did not answer.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How long this replica waits for another one's call.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(15);
+/// A lost answer is asked for again only this soon: Logto accepts a refresh token for 3 s after it was rotated, and revokes the
+/// whole grant when it comes later.
+const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// What Logto had to say.
+struct Answer {
+    outcome: Outcome,
+    unproved_token: Option<SecretText>,
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            unproved_token: None,
+        }
+    }
+}
+
+impl Rechecks {
+    /// Begins the call in a task of its own, which no browser that leaves can stop.
+    pub(super) fn begin(self: &Arc<Self>, ticket: Ticket, view: &SessionView) -> Flight {
+        let flight = ticket.flight();
+        let rechecks = Arc::clone(self);
+        let base = ticket
+            .newer
+            .clone()
+            .unwrap_or_else(|| Arc::new(view.to_session()));
+        drop(self.tasks.spawn(async move {
+            let settled = rechecks.settle(&base, ticket.unproved_token.clone()).await;
+            rechecks.metrics.recheck(settled.outcome.as_str());
+            rechecks.ledger.settle(ticket, settled);
+        }));
+        flight
+    }
+
+    async fn settle(&self, base: &Arc<Session>, unproved_token: Option<SecretText>) -> Settled {
+        let mut lease = None;
+        match self
+            .store
+            .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
+            .await
+        {
+            Turn::Done(published) => {
+                if let Some(session) = self.open_published(base, &published) {
+                    let end = self.clock.now().plus(self.result_life(base, &session));
+                    return Settled {
+                        outcome: Outcome::Confirmed(session),
+                        unproved_token: None,
+                        paused_until: UnixSeconds::default(),
+                        end,
+                    };
+                }
+            }
+            Turn::Lead(taken) => lease = Some(taken),
+            Turn::Alone => {}
+        }
+        let answer = self.ask(base, unproved_token).await;
+        let now = self.clock.now();
+        let (kept_for, paused_until) = match &answer.outcome {
+            Outcome::Confirmed(session) => {
+                let keep = self.result_life(base, session);
+                self.publish(lease, base, session, keep).await;
+                (keep, UnixSeconds::default())
+            }
+            Outcome::Ended(cause) => {
+                self.end(base, *cause, now).await;
+                (RESULT_KEPT, UnixSeconds::default())
+            }
+            // A token that only this process knows is kept for as long as the browser may come back.
+            _ if answer.unproved_token.is_some() => (self.cookies.limits().idle, now.plus(RETRY_PAUSE)),
+            _ => (RESULT_KEPT, now.plus(RETRY_PAUSE)),
+        };
+        Settled {
+            outcome: answer.outcome,
+            unproved_token: answer.unproved_token,
+            paused_until,
+            end: now.plus(kept_for),
+        }
+    }
+
+    /// An old cookie whose refresh token is still the one in use can be asked about again; one whose token was rotated must
+    /// meet the result for as long as it may come back.
+    fn result_life(&self, base: &Session, session: &Session) -> Duration {
+        let token = |session: &Session| session.refresh_token().map(|token| token.expose().to_owned());
+        if token(base) == token(session) {
+            RESULT_KEPT
+        } else {
+            self.cookies.limits().idle
+        }
+    }
+
+    fn open_published(&self, base: &Session, published: &Published) -> Option<Arc<Session>> {
+        let session = self
+            .cookies
+            .open_shared(base.id(), &published.sealed, self.clock.now())?;
+        (session.checked_at() > base.checked_at()).then(|| Arc::new(session))
+    }
+
+    /// Makes the result known to other replicas and to this process after a restart.
+    async fn publish(&self, lease: Option<Lease>, base: &Session, session: &Session, keep: Duration) {
+        let rotated = keep > RESULT_KEPT;
+        if lease.is_none() && !rotated {
+            return;
+        }
+        let Ok(sealed) = self.cookies.seal_shared(session) else {
+            tracing::error!("a session could not be sealed for the store");
+            return;
+        };
+        let published = Published {
+            checked_at: session.checked_at(),
+            sealed: sealed.into_bytes(),
+        };
+        match lease {
+            Some(lease) => lease.publish(&published, keep).await,
+            None => self.store.keep_published(base.id(), &published, keep).await,
+        }
+    }
+
+    async fn end(&self, base: &Session, cause: Cause, now: UnixSeconds) {
+        tracing::info!(session = %base.id(), cause = cause.as_str(), "a session ended at its re-check");
+        let notice = Notice {
+            scope: Scope::Session(base.id()),
+            effect: Effect::End(cause),
+            at: now,
+            until: base.expires_at(),
+        };
+        if let Err(error) = self.store.publish_notice(notice).await {
+            tracing::warn!(%error, "the end of a session could not be stored; it holds in this process");
+        }
+    }
+
+    async fn ask(&self, base: &Session, unproved_token: Option<SecretText>) -> Answer {
+        let now = self.clock.now();
+        if let Some(token) = unproved_token.or_else(|| base.refresh_token().cloned()) {
+            return self.refresh(base, token, now).await;
+        }
+        match base.access_token() {
+            Some((token, expires)) if *expires > now => self.ask_userinfo(base, token, now).await.into(),
+            // During an outage nobody could sign in either.
+            _ if self.logto.is_away() => self
+                .without_an_answer(base.subject(), base.checked_at(), now)
+                .into(),
+            _ => Outcome::NeedsSignIn.into(),
+        }
+    }
+
+    /// By the refresh token. Roles, organizations and names come from the new ID token.
+    async fn refresh(&self, base: &Session, token: SecretText, now: UnixSeconds) -> Answer {
+        let begun = monotonic();
+        let request = || RefreshRequest {
+            refresh_token: token.clone(),
+            subject: base.subject().to_owned(),
+        };
+        let mut result = self.logto.refresh(request()).await;
+        if let Err(failure) = &result
+            && is_lost_answer(failure)
+            && monotonic().saturating_duration_since(begun) < REPEAT_WITHIN
+        {
+            result = self.logto.refresh(request()).await;
+        }
+        match result {
+            Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, now))).into(),
+            Err(failure) => match failure.verdict {
+                Verdict::Over(cause) => Outcome::Ended(cause).into(),
+                Verdict::Transient => {
+                    tracing::warn!(error = %failure.error, "a session could not be re-checked");
+                    Answer {
+                        outcome: self.without_an_answer(base.subject(), base.checked_at(), now),
+                        unproved_token: failure.refresh_token,
+                    }
+                }
+            },
+        }
+    }
+
+    fn refreshed(&self, base: &Session, refreshed: Verified<Refreshed>, now: UnixSeconds) -> Session {
+        let refreshed = refreshed.into_inner();
+        let claims = if refreshed.complete {
+            refreshed.claims
+        } else {
+            // Userinfo was away: what only it tells stays as it was.
+            let mut members = base.claims().members().clone();
+            members.extend(refreshed.claims);
+            members
+        };
+        self.confirmed(base, Claims::new(claims), Some(refreshed.refresh_token), now)
+    }
+
+    /// By userinfo, while an access token lives and there is no refresh token.
+    async fn ask_userinfo(&self, base: &Session, token: &SecretText, now: UnixSeconds) -> Outcome {
+        match self.logto.check(token, base.subject()).await {
+            Ok(claims) => {
+                let mut members = base.claims().members().clone();
+                members.extend(claims.into_inner());
+                Outcome::Confirmed(Arc::new(self.confirmed(base, Claims::new(members), None, now)))
+            }
+            // The token may have been revoked for many reasons; the sign-in page knows which.
+            Err(CheckFailure::Refused) => Outcome::NeedsSignIn,
+            Err(CheckFailure::OtherUser) => Outcome::Ended(Cause::OtherUser),
+            Err(CheckFailure::Transient(error)) => {
+                tracing::warn!(%error, "a session could not be re-checked");
+                self.without_an_answer(base.subject(), base.checked_at(), now)
+            }
+        }
+    }
+
+    fn confirmed(
+        &self,
+        base: &Session,
+        claims: Claims,
+        refresh_token: Option<SecretText>,
+        now: UnixSeconds,
+    ) -> Session {
+        base.confirmed(Confirmation {
+            at: now,
+            headers: self.header_rules.project(&claims),
+            fingerprint: self.header_rules.fingerprint(),
+            claims: claims.keep_only(&self.kept_claims),
+            refresh_token,
+        })
+    }
+}
+
+/// Whether the connection broke, so that Logto may have rotated the token without this proxy learning the new one.
+fn is_lost_answer(failure: &RefreshFailure) -> bool {
+    matches!(failure.error.kind(), LogtoErrorKind::Unreachable)
+}

@@ -1,0 +1,208 @@
+//! Which sessions are being asked about, and what the last answers were.
+//!
+//! Promises one call at a time for a session, whoever asks, and that the result reaches those who come late with the cookie
+//! from before it: for a minute, and when the refresh token has changed for as long as that cookie might come back, since
+//! using the old token would make Logto revoke the whole grant. Bounded: the results that would be forgotten first are dropped
+//! first. Survives a reload.
+
+use super::Outcome;
+use crate::clock::UnixSeconds;
+use crate::secret::SecretText;
+use crate::session::Session;
+use crate::session::session::SessionId;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Most sessions with a call under way or a result that is kept.
+const MOST_ENTRIES: usize = 20_000;
+
+/// Carries the outcome of a call to all who wait for it.
+pub(super) type Flight = watch::Receiver<Option<Outcome>>;
+
+/// Calls under way and their results, by session.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_session: HashMap<SessionId, Entry>,
+    /// Settled entries by the moment they may be forgotten.
+    by_end: BTreeSet<(UnixSeconds, SessionId)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    flight: Option<Flight>,
+    latest: Option<Arc<Session>>,
+    /// A refresh token that Logto issued with an answer that could not be proved yet.
+    unproved_token: Option<SecretText>,
+    /// No call before this.
+    paused_until: UnixSeconds,
+    /// When it may be forgotten.
+    end: UnixSeconds,
+}
+
+/// What someone who asks about a session has to do.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Nothing: the session was confirmed after the cookie was made.
+    Known(Arc<Session>),
+    /// Wait for the call that is under way.
+    Wait(Flight),
+    /// Nothing: Logto did not answer a moment ago.
+    Paused,
+    /// Make the call.
+    Lead(Ticket),
+}
+
+/// The right and duty to make the call. Dropped unused, the next one leads.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    session: SessionId,
+    /// What is known to be newer than the cookie, though not new enough.
+    pub(super) newer: Option<Arc<Session>>,
+    /// To be used instead of the session's refresh token.
+    pub(super) unproved_token: Option<SecretText>,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) outcome: Outcome,
+    pub(super) unproved_token: Option<SecretText>,
+    /// No further call before this.
+    pub(super) paused_until: UnixSeconds,
+    /// The result may be forgotten then.
+    pub(super) end: UnixSeconds,
+}
+
+impl Ledger {
+    /// Asks what to do about a session whose cookie was confirmed at `checked_at`; `is_current` tells whether one confirmed
+    /// at a given moment needs no call now.
+    pub(super) fn step(
+        &self,
+        session: SessionId,
+        checked_at: UnixSeconds,
+        now: UnixSeconds,
+        is_current: impl Fn(UnixSeconds) -> bool,
+    ) -> Step {
+        let mut entries = self.lock();
+        entries.forget_old(now);
+        let known = entries.by_session.get(&session);
+        let newer = known
+            .and_then(|entry| entry.latest.as_ref())
+            .filter(|latest| latest.checked_at() > checked_at);
+        if let Some(latest) = newer
+            && is_current(latest.checked_at())
+        {
+            return Step::Known(Arc::clone(latest));
+        }
+        if let Some(entry) = known {
+            let under_way = entry.flight.as_ref().filter(|flight| is_held(flight));
+            if let Some(flight) = under_way {
+                return Step::Wait(flight.clone());
+            }
+            if entry.paused_until > now {
+                return Step::Paused;
+            }
+        }
+        let newer = newer.cloned();
+        let unproved_token = known.and_then(|entry| entry.unproved_token.clone());
+        let (outcome, flight) = watch::channel(None);
+        entries.begin(session, flight);
+        Step::Lead(Ticket {
+            session,
+            newer,
+            unproved_token,
+            outcome,
+        })
+    }
+
+    /// Notes how the call ended and tells all who wait.
+    pub(super) fn settle(&self, ticket: Ticket, settled: Settled) {
+        let mut entries = self.lock();
+        entries.settle(ticket.session, &settled);
+        drop(entries);
+        // Nobody may be waiting; that is no fault.
+        let _ = ticket.outcome.send(Some(settled.outcome));
+    }
+
+    /// The last confirmed state of a session, when it is newer than a cookie's.
+    pub fn newer_than(&self, session: SessionId, checked_at: UnixSeconds) -> Option<Arc<Session>> {
+        let entries = self.lock();
+        let latest = entries.by_session.get(&session)?.latest.as_ref()?;
+        (latest.checked_at() > checked_at).then(|| Arc::clone(latest))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether somebody still works on it: a task that was ended half-way has dropped its sender.
+fn is_held(flight: &Flight) -> bool {
+    flight.has_changed().is_ok()
+}
+
+impl Ticket {
+    /// Where the outcome will come out.
+    pub(super) fn flight(&self) -> Flight {
+        self.outcome.subscribe()
+    }
+}
+
+impl Entries {
+    fn begin(&mut self, session: SessionId, flight: Flight) {
+        match self.by_session.get_mut(&session) {
+            Some(entry) => {
+                self.by_end.remove(&(entry.end, session));
+                entry.flight = Some(flight);
+            }
+            None => {
+                let entry = Entry {
+                    flight: Some(flight),
+                    latest: None,
+                    unproved_token: None,
+                    paused_until: UnixSeconds::default(),
+                    end: UnixSeconds::default(),
+                };
+                self.by_session.insert(session, entry);
+            }
+        }
+    }
+
+    fn settle(&mut self, session: SessionId, settled: &Settled) {
+        let Some(entry) = self.by_session.get_mut(&session) else {
+            return;
+        };
+        match &settled.outcome {
+            Outcome::Confirmed(confirmed) => entry.latest = Some(Arc::clone(confirmed)),
+            // What has ended is handed to nobody.
+            Outcome::Ended(_) => entry.latest = None,
+            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {}
+        }
+        entry.flight = None;
+        entry.unproved_token.clone_from(&settled.unproved_token);
+        entry.paused_until = settled.paused_until;
+        // A call that failed does not shorten the life of an earlier result.
+        entry.end = match settled.outcome {
+            Outcome::Confirmed(_) | Outcome::Ended(_) => settled.end,
+            _ => entry.end.max(settled.end),
+        };
+        self.by_end.insert((entry.end, session));
+    }
+
+    fn forget_old(&mut self, now: UnixSeconds) {
+        while let Some((end, session)) = self.by_end.first().copied() {
+            if end > now && self.by_session.len() < MOST_ENTRIES {
+                break;
+            }
+            self.by_end.pop_first();
+            self.by_session.remove(&session);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Asking Logto, from time to time, whether a session still holds.
+//!
+//! Promises: any number of requests of one session cause one call, which runs to its end whoever stops waiting; its result is
+//! kept for those who come with the cookie from before it; a rotated refresh token is stored before anything is answered;
+//! while Logto is away sessions live on for the grace and few calls are made. Stops users from being signed out by a race of
+//! their own requests, and sessions from outliving the access that Logto withdrew. Refuses to know requests and answers.
+
+mod call;
+mod ledger;
+
+pub use ledger::Ledger;
+
+use crate::clock::{Clock, UnixSeconds};
+use crate::identity::{ClaimPath, HeaderRules};
+use crate::logto::Logto;
+use crate::session::freshness::{Freshness, RecheckLimits, freshness};
+use crate::session::{Cause, Session, SessionCookies, SessionView};
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use ledger::Step;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request waits for a call when its session may be served without; the call goes on.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits when the session may not.
+const LONG_PATIENCE: Duration = Duration::from_secs(12);
+
+/// What re-checks are made of. Made anew at a reload; the ledger moves over.
+#[derive(Debug, Clone)]
+pub struct Rechecks {
+    /// The client of Logto.
+    pub logto: Logto,
+    /// Where results and endings are kept and shared.
+    pub store: Store,
+    /// Seals results for the store.
+    pub cookies: Arc<SessionCookies>,
+    /// What the upstream is told, for the values that a session carries.
+    pub header_rules: Arc<HeaderRules>,
+    /// The claims that a session keeps.
+    pub kept_claims: Vec<ClaimPath>,
+    /// How often, and how long without.
+    pub limits: RecheckLimits,
+    /// Calls under way and their results.
+    pub ledger: Arc<Ledger>,
+    /// The time.
+    pub clock: Clock,
+    /// Runs the calls.
+    pub tasks: Tasks,
+    /// Counts their outcomes.
+    pub metrics: Metrics,
+}
+
+/// What became of a re-check.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Logto says it holds: this is the session from now on.
+    Confirmed(Arc<Session>),
+    /// Logto did not say. The session is served as it is, within its grace.
+    Kept,
+    /// It is over.
+    Ended(Cause),
+    /// Logto did not say, and the grace is over. It may be confirmed when Logto is back.
+    Unconfirmed,
+    /// Only a sign-in can tell, for there is nothing left to ask Logto with. It may be a silent one.
+    NeedsSignIn,
+}
+
+impl Outcome {
+    /// The outcome as a metric's label.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Confirmed(_) => "confirmed",
+            Self::Kept => "kept",
+            Self::Ended(_) => "ended",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NeedsSignIn => "needs_sign_in",
+        }
+    }
+}
+
+impl Rechecks {
+    /// Whether a presented session has to be confirmed before it is used.
+    pub fn freshness(&self, view: &SessionView, now: UnixSeconds) -> Freshness {
+        self.freshness_at(view.subject(), view.checked_at(), now)
+    }
+
+    /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
+    pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
+        let is_current =
+            |checked_at| self.freshness_at(view.subject(), checked_at, now) == Freshness::Current;
+        let outcome = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
+            Step::Known(session) => {
+                self.metrics.recheck("reused");
+                return Outcome::Confirmed(session);
+            }
+            Step::Lead(ticket) => self.begin(ticket, view),
+            Step::Wait(flight) => Some(flight),
+            Step::Paused => None,
+        };
+        let Some(mut flight) = outcome else {
+            return self.unanswered(view, now);
+        };
+        let patience = match self.freshness(view, now) {
+            Freshness::Overdue => LONG_PATIENCE,
+            Freshness::Due | Freshness::Current => PATIENCE,
+        };
+        match tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Outcome::Unconfirmed),
+            // Nobody will say, or not soon.
+            Ok(Err(_)) | Err(_) => self.unanswered(view, now),
+        }
+    }
+
+    fn unanswered(&self, view: &SessionView, now: UnixSeconds) -> Outcome {
+        self.without_an_answer(view.subject(), view.checked_at(), now)
+    }
+
+    /// What a session is worth when Logto does not say.
+    fn without_an_answer(&self, subject: &str, checked_at: UnixSeconds, now: UnixSeconds) -> Outcome {
+        match self.freshness_at(subject, checked_at, now) {
+            Freshness::Overdue => Outcome::Unconfirmed,
+            Freshness::Due | Freshness::Current => Outcome::Kept,
+        }
+    }
+
+    fn freshness_at(&self, subject: &str, checked_at: UnixSeconds, now: UnixSeconds) -> Freshness {
+        let marked = self.store.revocations().recheck_due(subject, checked_at);
+        freshness(checked_at, marked, self.limits, now)
+    }
+}
