@@ -24,6 +24,9 @@ const REPLICA_PATIENCE: Duration = Duration::from_secs(15);
 /// whole grant when it comes later.
 const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 
+/// How far a replica's clock may be ahead.
+const MOST_AHEAD: Duration = Duration::from_secs(30);
+
 /// What Logto had to say.
 struct Answer {
     outcome: Outcome,
@@ -154,21 +157,23 @@ impl Rechecks {
 
     async fn ask(&self, base: &Session, unproved_token: Option<SecretText>) -> Answer {
         let now = self.clock.now();
+        // Taken before the call: what is learnt during it asks for another one.
+        let at = self.answers_marks(base, now);
         if let Some(token) = unproved_token.or_else(|| base.refresh_token().cloned()) {
-            return self.refresh(base, token, now).await;
+            return self.refresh(base, token, at, now).await;
         }
         match base.access_token() {
-            Some((token, expires)) if *expires > now => self.ask_userinfo(base, token, now).await.into(),
+            Some((token, expires)) if expires > now => self.ask_userinfo(base, token, at, now).await.into(),
             // During an outage nobody could sign in either.
             _ if self.logto.is_away() => self
-                .without_an_answer(base.subject(), base.checked_at(), now)
+                .without_an_answer(&base.marks(), base.checked_at(), now)
                 .into(),
             _ => Outcome::NeedsSignIn.into(),
         }
     }
 
     /// By the refresh token. Roles, organizations and names come from the new ID token.
-    async fn refresh(&self, base: &Session, token: SecretText, now: UnixSeconds) -> Answer {
+    async fn refresh(&self, base: &Session, token: SecretText, at: UnixSeconds, now: UnixSeconds) -> Answer {
         let begun = monotonic();
         let request = || RefreshRequest {
             refresh_token: token.clone(),
@@ -182,13 +187,13 @@ impl Rechecks {
             result = self.logto.refresh(request()).await;
         }
         match result {
-            Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, now))).into(),
+            Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at))).into(),
             Err(failure) => match failure.verdict {
                 Verdict::Over(cause) => Outcome::Ended(cause).into(),
                 Verdict::Transient => {
                     tracing::warn!(error = %failure.error, "a session could not be re-checked");
                     Answer {
-                        outcome: self.without_an_answer(base.subject(), base.checked_at(), now),
+                        outcome: self.without_an_answer(&base.marks(), base.checked_at(), now),
                         unproved_token: failure.refresh_token,
                     }
                 }
@@ -196,7 +201,7 @@ impl Rechecks {
         }
     }
 
-    fn refreshed(&self, base: &Session, refreshed: Verified<Refreshed>, now: UnixSeconds) -> Session {
+    fn refreshed(&self, base: &Session, refreshed: Verified<Refreshed>, at: UnixSeconds) -> Session {
         let refreshed = refreshed.into_inner();
         let claims = if refreshed.complete {
             refreshed.claims
@@ -206,23 +211,23 @@ impl Rechecks {
             members.extend(refreshed.claims);
             members
         };
-        self.confirmed(base, Claims::new(claims), Some(refreshed.refresh_token), now)
+        self.confirmed(base, Claims::new(claims), Some(refreshed.refresh_token), at)
     }
 
     /// By userinfo, while an access token lives and there is no refresh token.
-    async fn ask_userinfo(&self, base: &Session, token: &SecretText, now: UnixSeconds) -> Outcome {
+    async fn ask_userinfo(&self, base: &Session, token: &SecretText, at: UnixSeconds, now: UnixSeconds) -> Outcome {
         match self.logto.check(token, base.subject()).await {
             Ok(claims) => {
                 let mut members = base.claims().members().clone();
                 members.extend(claims.into_inner());
-                Outcome::Confirmed(Arc::new(self.confirmed(base, Claims::new(members), None, now)))
+                Outcome::Confirmed(Arc::new(self.confirmed(base, Claims::new(members), None, at)))
             }
             // The token may have been revoked for many reasons; the sign-in page knows which.
             Err(CheckFailure::Refused) => Outcome::NeedsSignIn,
             Err(CheckFailure::OtherUser) => Outcome::Ended(Cause::OtherUser),
             Err(CheckFailure::Transient(error)) => {
                 tracing::warn!(%error, "a session could not be re-checked");
-                self.without_an_answer(base.subject(), base.checked_at(), now)
+                self.without_an_answer(&base.marks(), base.checked_at(), now)
             }
         }
     }
@@ -232,15 +237,25 @@ impl Rechecks {
         base: &Session,
         claims: Claims,
         refresh_token: Option<SecretText>,
-        now: UnixSeconds,
+        at: UnixSeconds,
     ) -> Session {
         base.confirmed(Confirmation {
-            at: now,
+            at,
             headers: self.header_rules.project(&claims),
             fingerprint: self.header_rules.fingerprint(),
             claims: claims.keep_only(&self.kept_claims),
             refresh_token,
+            access_token: None,
         })
+    }
+
+    /// When a re-check begun at `now` counts as made: after whatever asked for it, also when that came from a replica whose
+    /// clock is a little ahead, else every request until then would ask again.
+    fn answers_marks(&self, base: &Session, now: UnixSeconds) -> UnixSeconds {
+        let second = Duration::from_secs(1);
+        let asked = self.store.revocations().recheck_asked_at(&base.marks());
+        let after = asked.map_or(now, |at| at.plus(second).max(now));
+        after.min(now.plus(MOST_AHEAD))
     }
 }
 

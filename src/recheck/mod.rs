@@ -14,6 +14,7 @@ use crate::clock::{Clock, UnixSeconds};
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
 use crate::session::freshness::{Freshness, RecheckLimits, freshness};
+use crate::session::revocation::Marks;
 use crate::session::{Cause, Session, SessionCookies, SessionView};
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -83,13 +84,13 @@ impl Outcome {
 impl Rechecks {
     /// Whether a presented session has to be confirmed before it is used.
     pub fn freshness(&self, view: &SessionView, now: UnixSeconds) -> Freshness {
-        self.freshness_at(view.subject(), view.checked_at(), now)
+        self.freshness_at(&view.marks(), view.checked_at(), now)
     }
 
     /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
         let is_current =
-            |checked_at| self.freshness_at(view.subject(), checked_at, now) == Freshness::Current;
+            |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;
         let outcome = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
             Step::Known(session) => {
                 self.metrics.recheck("reused");
@@ -114,19 +115,19 @@ impl Rechecks {
     }
 
     fn unanswered(&self, view: &SessionView, now: UnixSeconds) -> Outcome {
-        self.without_an_answer(view.subject(), view.checked_at(), now)
+        self.without_an_answer(&view.marks(), view.checked_at(), now)
     }
 
     /// What a session is worth when Logto does not say.
-    fn without_an_answer(&self, subject: &str, checked_at: UnixSeconds, now: UnixSeconds) -> Outcome {
-        match self.freshness_at(subject, checked_at, now) {
+    fn without_an_answer(&self, marks: &Marks<'_>, checked_at: UnixSeconds, now: UnixSeconds) -> Outcome {
+        match self.freshness_at(marks, checked_at, now) {
             Freshness::Overdue => Outcome::Unconfirmed,
             Freshness::Due | Freshness::Current => Outcome::Kept,
         }
     }
 
-    fn freshness_at(&self, subject: &str, checked_at: UnixSeconds, now: UnixSeconds) -> Freshness {
-        let marked = self.store.revocations().recheck_due(subject, checked_at);
+    fn freshness_at(&self, marks: &Marks<'_>, checked_at: UnixSeconds, now: UnixSeconds) -> Freshness {
+        let marked = self.store.revocations().recheck_due(marks, checked_at);
         freshness(checked_at, marked, self.limits, now)
     }
 }

@@ -63,6 +63,7 @@ pub struct Confirmation {
 }
 
 /// A session with all its parts.
+#[derive(Clone)]
 pub struct Session {
     pub(super) numbers: Numbers,
     pub(super) subject: String,
@@ -73,6 +74,7 @@ pub struct Session {
 }
 
 /// Logto's tokens: one kind at most, and none of them empty.
+#[derive(Clone)]
 pub(super) enum Tokens {
     None,
     Refresh(SecretText),
