@@ -8,7 +8,7 @@ use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
 use crate::http::forwarded::{PublicOrigin, TrustedProxies};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
-use crate::logto::{self, Logto, Userinfo};
+use crate::logto::{self, Logto, RefreshMode, Userinfo};
 use crate::pages::PageSettings;
 use crate::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated};
 use crate::proxy::{AccessLog, Gate, SubjectInLog};
@@ -20,6 +20,7 @@ use crate::session::session::Limits;
 use crate::session::settings::{CookieSettings, SameSite};
 use crate::session::size::expected_cookie_bytes;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::upstream::{self, UpstreamHost};
 use rustls::pki_types::ServerName;
 use std::collections::BTreeSet;
@@ -88,6 +89,7 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
             logto_settings(config, &header_rules),
             clock.clone(),
             tasks.clone(),
+            Metrics::default(),
         )?,
         keyring,
         cookies: Arc::clone(&cookies),
@@ -266,6 +268,7 @@ fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
             config::UserinfoMode::Always => Userinfo::Always,
             config::UserinfoMode::Never => Userinfo::Never,
         },
+        refresh: RefreshMode::Session,
     }
 }
 
