@@ -8,7 +8,6 @@ mod codec;
 pub mod cookie;
 pub mod keyring;
 pub mod notice;
-pub mod revocation;
 pub mod seal;
 #[allow(clippy::module_inception, reason = "named after its one subject")]
 pub mod session;
@@ -19,6 +18,5 @@ pub use binding::{Binding, BindingCookie, BindingHash};
 pub use cookie::{Presented, SessionCookies};
 pub use keyring::{KeyRing, Purpose};
 pub use notice::{Cause, Effect, Notice, Scope};
-pub use revocation::{Marks, Revocations};
 pub use session::{Established, Session, SessionView};
 pub use settings::CookieSettings;
