@@ -20,6 +20,7 @@ pub mod logto;
 pub mod pages;
 pub mod policy;
 pub mod proxy;
+pub mod recheck;
 pub mod request;
 pub mod secret;
 pub mod session;

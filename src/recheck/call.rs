@@ -136,9 +136,15 @@ impl Rechecks {
             checked_at: session.checked_at(),
             sealed: sealed.into_bytes(),
         };
-        match lease {
-            Some(lease) => lease.publish(&published, keep).await,
+        let kept = match lease {
+            Some(lease) => {
+                lease.publish(&published, keep).await;
+                Ok(())
+            }
             None => self.store.keep_published(base.id(), &published, keep).await,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the result of a re-check could not be stored; this process has it");
         }
     }
 
@@ -189,7 +195,8 @@ impl Rechecks {
         match result {
             Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at))).into(),
             Err(failure) => match failure.verdict {
-                Verdict::Over(cause) => Outcome::Ended(cause).into(),
+                Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
+                Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
                 Verdict::Transient => {
                     tracing::warn!(error = %failure.error, "a session could not be re-checked");
                     Answer {
@@ -215,7 +222,13 @@ impl Rechecks {
     }
 
     /// By userinfo, while an access token lives and there is no refresh token.
-    async fn ask_userinfo(&self, base: &Session, token: &SecretText, at: UnixSeconds, now: UnixSeconds) -> Outcome {
+    async fn ask_userinfo(
+        &self,
+        base: &Session,
+        token: &SecretText,
+        at: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Outcome {
         match self.logto.check(token, base.subject()).await {
             Ok(claims) => {
                 let mut members = base.claims().members().clone();

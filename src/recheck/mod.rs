@@ -89,18 +89,17 @@ impl Rechecks {
 
     /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
-        let is_current =
-            |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;
-        let outcome = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
+        let is_current = |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;
+        let flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
             Step::Known(session) => {
                 self.metrics.recheck("reused");
                 return Outcome::Confirmed(session);
             }
-            Step::Lead(ticket) => self.begin(ticket, view),
+            Step::Lead(ticket) => Some(self.begin(ticket, view)),
             Step::Wait(flight) => Some(flight),
             Step::Paused => None,
         };
-        let Some(mut flight) = outcome else {
+        let Some(mut flight) = flight else {
             return self.unanswered(view, now);
         };
         let patience = match self.freshness(view, now) {
