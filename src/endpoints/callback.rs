@@ -159,6 +159,7 @@ async fn redeem(
                     signed_in_at: clock.now(),
                     lifetime,
                     refresh_token: signed_in.refresh_token,
+                    access_token: None,
                 })
                 .map(Arc::new)
                 .map_err(|_| Problem::Unavailable)
