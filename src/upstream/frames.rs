@@ -126,7 +126,12 @@ pub(super) fn close_frame(reason: Reason, towards_server: bool) -> Option<Vec<u8
         getrandom::fill(&mut key).ok()?;
         frame.push(MASKED | length);
         frame.extend_from_slice(&key);
-        frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        frame.extend(
+            payload
+                .iter()
+                .zip(key.iter().cycle())
+                .map(|(byte, key)| byte ^ key),
+        );
     } else {
         frame.push(length);
         frame.extend_from_slice(&payload);

@@ -1,8 +1,8 @@
 //! Upgrades: only the one asked for, and then every byte.
 
 use super::*;
-use crate::upstream::{TunnelStats, join};
 use crate::stop::{Reason, Stop};
+use crate::upstream::{TunnelStats, join};
 use tokio::sync::oneshot;
 
 const SWITCHING: &str =
@@ -116,7 +116,10 @@ async fn listening(first: &'static [u8]) -> (Raw, Arc<Mutex<Vec<u8>>>) {
 fn unmasked(frame: &[u8]) -> Vec<u8> {
     assert_eq!(frame[1] & 0x80, 0x80, "masked");
     let (key, payload) = frame[2..].split_at(4);
-    let payload = payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+    let payload = payload
+        .iter()
+        .zip(key.iter().cycle())
+        .map(|(byte, key)| byte ^ key);
     [frame[0], frame[1] & 0x7f].into_iter().chain(payload).collect()
 }
 
@@ -214,7 +217,11 @@ async fn a_tunnel_that_is_stopped_does_not_wait_for_those_who_neither_read_nor_h
     let stopped = tokio::time::Instant::now();
     stop.stop(Reason::SessionOver);
     stats.await.unwrap();
-    assert!(stopped.elapsed() < Duration::from_millis(900), "{:?}", stopped.elapsed());
+    assert!(
+        stopped.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        stopped.elapsed()
+    );
     eventually("the upstream sees the end", || upstream.open() == 0).await;
 }
 
