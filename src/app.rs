@@ -5,7 +5,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::{Acceptor, BoundListener, Workers};
 use crate::live::{self, CompileError, Compiled, ListenAddress, Live, WorkerSettings};
+use crate::session::Revocations;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -45,7 +47,12 @@ pub struct App {
     shutdown_delay: Duration,
     shutdown_timeout: Duration,
     tasks: Tasks,
+    revocations: Arc<Revocations>,
+    metrics: Metrics,
 }
+
+/// Most revocations that are kept one by one.
+const MOST_REVOCATIONS: usize = 100_000;
 
 impl App {
     /// Compiles the configuration and binds every address. The runtime that calls it carries the calls to
@@ -94,6 +101,8 @@ impl App {
             shutdown_delay: compiled.shutdown_delay,
             shutdown_timeout: compiled.shutdown_timeout,
             tasks,
+            revocations: Arc::new(Revocations::new(MOST_REVOCATIONS)),
+            metrics: Metrics::new(),
         })
     }
 
@@ -103,6 +112,11 @@ impl App {
             .iter()
             .map(|listener| listener.address().clone())
             .collect()
+    }
+
+    /// What is known of sessions that are over.
+    pub const fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// The address of the health listener, as bound.
@@ -115,7 +129,14 @@ impl App {
     /// time.
     pub async fn run(self, stop: CancellationToken) -> Result<bool, StartError> {
         self.live.gate().endpoints.logto.start();
-        let workers = Workers::start(self.workers, self.worker_settings, &self.live, &self.upstream)?;
+        let workers = Workers::start(
+            self.workers,
+            self.worker_settings,
+            &self.live,
+            &self.upstream,
+            &self.revocations,
+            &self.metrics,
+        )?;
         let places = Arc::new(Semaphore::new(self.connections));
         let stop_accepting = CancellationToken::new();
         let acceptors = Tasks::new();

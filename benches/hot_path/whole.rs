@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use logto_proxy::request::RawRequest;
 use logto_proxy::streams::Streams;
 use logto_proxy::tasks::Tasks;
+use logto_proxy::telemetry::Metrics;
 use logto_proxy::upstream::Pool;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -54,7 +55,7 @@ fn serve_proxy(
 ) -> impl Future<Output = ()> + Send + use<> {
     let gate = Arc::clone(&fixture.gate);
     let pool = Pool::new(Arc::clone(&fixture.upstream), tasks);
-    let streams = Streams::new();
+    let streams = Streams::new(Metrics::new()).connection();
     async move {
         let service = service_fn(|message| {
             let raw = RawRequest {

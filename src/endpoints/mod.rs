@@ -117,12 +117,9 @@ impl Endpoints {
     }
 
     /// The page of this site whose script made a request, as far as its Referer tells; else the root.
-    pub fn page_of(&self, request: &CleanRequest) -> ReturnPath {
-        let referer = request
-            .headers()
-            .get(header::REFERER)
-            .and_then(|value| value.to_str().ok());
+    pub fn page_of(&self, referer: Option<&HeaderValue>) -> ReturnPath {
         referer
+            .and_then(|value| value.to_str().ok())
             .and_then(|referer| referer.strip_prefix(self.public_origin.as_str()))
             .map_or_else(ReturnPath::root, |path| {
                 ReturnPath::parse_or_root(path, &self.public_origin, &self.paths)

@@ -180,6 +180,8 @@ impl Watchdog {
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.retain(|(activity, task)| match activity.upgrade() {
                 None => false,
+                // It became a tunnel, whose task has no need of this one's memory.
+                Some(_) if task.is_finished() => false,
                 Some(activity) if activity.is_overdue(self.deadlines) => {
                     task.abort();
                     false

@@ -4,6 +4,7 @@ use super::activity::{Activity, Served, Watched};
 use super::worker::Worker;
 use crate::http::forwarded::Peer;
 use crate::request::RawRequest;
+use crate::streams::ConnectionStreams;
 use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,16 +21,23 @@ const HEADER_ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it closes or the worker drains. A drained connection finishes the request it is
 /// serving and says `Connection: close`.
-pub(super) async fn serve(worker: Arc<Worker>, stream: Watched, peer: Peer, activity: Arc<Activity>) {
+pub(super) async fn serve(
+    worker: Arc<Worker>,
+    stream: Watched,
+    peer: Peer,
+    activity: Arc<Activity>,
+    streams: ConnectionStreams,
+) {
     let settings = worker.settings();
     let service = service_fn(|message| {
         let serving = activity.serve();
         let ambiguous_framing = activity.take_ambiguous_framing();
-        let answer = worker.answer(RawRequest {
+        let raw = RawRequest {
             message,
             peer,
             ambiguous_framing,
-        });
+        };
+        let answer = worker.answer(raw, &streams);
         answer.map(|response| Ok::<_, Infallible>(response.map(|body| Served::new(body, serving))))
     });
     // The deadline for a header is the watchdog's, so hyper's own is off: it would also cut idle connections.

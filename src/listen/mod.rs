@@ -7,6 +7,7 @@ mod accept;
 mod activity;
 mod connection;
 mod stream;
+mod sweep;
 mod worker;
 
 pub use accept::{Acceptor, BoundListener};

@@ -3,12 +3,15 @@
 use super::accept::Accepted;
 use super::activity::{Deadlines, Watchdog, Watched};
 use super::connection;
+use super::sweep;
 use crate::http::body::Body;
 use crate::http::forwarded::Peer;
 use crate::live::{Live, WorkerSettings};
 use crate::request::RawRequest;
-use crate::streams::Streams;
+use crate::session::Revocations;
+use crate::streams::{ConnectionStreams, Streams};
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::upstream::{self, Pool};
 use ::http::Response;
 use std::io;
@@ -53,12 +56,14 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts them.
+    /// Starts them. Whatever is in flight of a session ends when `revocations` say so.
     pub fn start(
         count: NonZeroUsize,
         settings: WorkerSettings,
         live: &Arc<Live>,
         upstream: &Arc<upstream::Settings>,
+        revocations: &Arc<Revocations>,
+        metrics: &Metrics,
     ) -> io::Result<Self> {
         let draining = CancellationToken::new();
         let stopping = CancellationToken::new();
@@ -76,7 +81,8 @@ impl Workers {
                 live: Arc::clone(live),
                 pool: Pool::new(Arc::clone(upstream), tasks.clone()),
                 connections: Tasks::new(),
-                streams: Streams::new(),
+                streams: Streams::new(metrics.clone()),
+                revocations: Arc::clone(revocations),
                 watchdog: Watchdog::new(Deadlines {
                     header: settings.header_timeout,
                     idle: settings.idle_timeout,
@@ -109,8 +115,8 @@ impl Workers {
         self.dealer.clone()
     }
 
-    /// Lets requests in flight finish, ends tunnels when they have, and gives up after `timeout`. Says whether
-    /// everything finished in time.
+    /// Ends tunnels, lets requests in flight finish, and gives up after `timeout`. Says whether everything finished in
+    /// time.
     pub async fn drain(self, timeout: Duration) -> bool {
         self.draining.cancel();
         let Self {
@@ -140,6 +146,7 @@ pub(super) struct Worker {
     pool: Pool,
     connections: Tasks,
     streams: Streams,
+    revocations: Arc<Revocations>,
     watchdog: Watchdog,
     draining: CancellationToken,
 }
@@ -154,22 +161,36 @@ impl Worker {
     }
 
     /// Serves one request under the configuration of this moment.
-    pub(super) fn answer(&self, raw: RawRequest) -> impl Future<Output = Response<Body>> + Send {
-        self.live.gate().pass(raw, &self.pool, &self.streams)
+    pub(super) fn answer<'a>(
+        &'a self,
+        raw: RawRequest,
+        streams: &'a ConnectionStreams,
+    ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
+        self.live.gate().pass(raw, &self.pool, streams)
     }
 
     async fn run(self: Arc<Self>, mut connections: mpsc::UnboundedReceiver<Dealt>) {
-        let ticking = self.start_watchdog();
+        let (watchdog, sweeping) = (self.start_watchdog(), self.start_sweeping());
         while let Some(Some(dealt)) = self.draining.run_until_cancelled(connections.recv()).await {
             self.take(dealt);
         }
+        // Nobody can say when a tunnel would have finished.
+        self.streams.stop_tunnels();
         // What was accepted before the drain is served too.
         while let Ok(dealt) = connections.try_recv() {
             self.take(dealt);
         }
         self.connections.drained().await;
-        self.streams.end().await;
-        ticking.abort();
+        self.streams.tunnels_ended().await;
+        sweeping.abort();
+        watchdog.abort();
+    }
+
+    fn start_sweeping(&self) -> AbortHandle {
+        let (streams, revocations) = (self.streams.clone(), Arc::clone(&self.revocations));
+        Tasks::new()
+            .spawn(sweep::run(streams, revocations, Arc::clone(&self.live)))
+            .abort_handle()
     }
 
     fn start_watchdog(self: &Arc<Self>) -> AbortHandle {
@@ -191,9 +212,11 @@ impl Worker {
         let watched = Watched::new(stream, Arc::clone(&activity), place);
         let worker = Arc::clone(self);
         let serving = Arc::clone(&activity);
+        let streams = self.streams.connection();
         let task = self
             .connections
-            .spawn(connection::serve(worker, watched, peer, serving));
+            .spawn(connection::serve(worker, watched, peer, serving, streams.clone()));
+        streams.served_by(task.abort_handle());
         self.watchdog.watch(&activity, task.abort_handle());
     }
 }

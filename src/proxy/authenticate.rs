@@ -5,12 +5,15 @@ use crate::clock::UnixSeconds;
 use crate::identity::{HeaderRules, ProjectedHeaders};
 use crate::session::{Presented, SessionCookies, SessionView};
 use ::http::{HeaderMap, HeaderValue, header};
+use std::sync::Arc;
 
 /// The caller of a request.
 #[derive(Debug)]
 pub(super) struct Caller {
     /// What the upstream may be told, when there is a valid session.
     pub(super) identity: Option<ProjectedHeaders>,
+    /// That session.
+    pub(super) session: Option<Arc<SessionView>>,
     /// What is to become of the cookies.
     pub(super) cookies: CookieFate,
 }
@@ -21,7 +24,7 @@ pub(super) enum CookieFate {
     /// Nothing.
     Keep,
     /// They are worth renewing.
-    Renew(Box<SessionView>),
+    Renew,
     /// They open no session.
     Invalid,
 }
@@ -37,12 +40,14 @@ pub(super) fn authenticate(
     match cookies.open(headers, now) {
         Presented::None => Caller {
             identity: None,
+            session: None,
             cookies: CookieFate::Keep,
         },
         Presented::Invalid(reason) => {
             tracing::debug!(reason = reason.as_str(), "presented cookies open no session");
             Caller {
                 identity: None,
+                session: None,
                 cookies: CookieFate::Invalid,
             }
         }
@@ -51,11 +56,8 @@ pub(super) fn authenticate(
             record.subject(view.subject());
             Caller {
                 identity: Some(view.headers(rules)),
-                cookies: if due {
-                    CookieFate::Renew(Box::new(view))
-                } else {
-                    CookieFate::Keep
-                },
+                session: Some(Arc::new(view)),
+                cookies: if due { CookieFate::Renew } else { CookieFate::Keep },
             }
         }
     }
@@ -64,13 +66,14 @@ pub(super) fn authenticate(
 impl CookieFate {
     /// The cookies of the session as renewed now, if it is due.
     pub(super) fn renewal(
-        self,
+        &self,
+        session: Option<&SessionView>,
         cookies: &SessionCookies,
         rules: &HeaderRules,
         headers: &HeaderMap,
         now: UnixSeconds,
     ) -> Vec<HeaderValue> {
-        let Self::Renew(view) = self else {
+        let (Self::Renew, Some(view)) = (self, session) else {
             return Vec::new();
         };
         let mut session = view.to_session();

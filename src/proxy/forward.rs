@@ -7,12 +7,17 @@ use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
-use crate::streams::Streams;
+use crate::session::SessionView;
+use crate::streams::{ConnectionStreams, InFlight};
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
+use futures_util::future::try_join;
 use hyper::upgrade::OnUpgrade;
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// A renewed cookie is handed out only with an answer that comes this soon. After a slow one the user may have
@@ -23,6 +28,8 @@ const RENEWAL_FRESH_FOR: Duration = Duration::from_secs(5);
 pub(super) struct Outbound {
     request: UpstreamRequest,
     reply: respond::FailureReply,
+    /// The session it depends on.
+    session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
 }
@@ -34,11 +41,12 @@ struct Renewal {
 }
 
 impl Outbound {
-    /// Joins the request with its permit. `renewal` are the session cookies, sealed now, that its answer sets.
+    /// Joins the request with its permit, and with the session that it passes because of. `renewal` are the session cookies, sealed now, that its answer sets.
     pub(super) fn new(
         gate: &Gate,
         clean: CleanRequest,
         permit: &Permit<'_>,
+        session: Option<Arc<SessionView>>,
         renewal: Vec<HeaderValue>,
         now: UnixSeconds,
     ) -> Self {
@@ -49,6 +57,7 @@ impl Outbound {
         Self {
             request,
             reply,
+            session,
             renewal: (!renewal.is_empty()).then(|| {
                 Box::new(Renewal {
                     lines: renewal,
@@ -58,27 +67,44 @@ impl Outbound {
         }
     }
 
-    /// Sends it, and gives the upstream's answer, or the proxy's own when there is none.
+    /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
     pub(super) fn forward(
         self,
         gate: Arc<Gate>,
         pool: &Pool,
-        streams: &Streams,
+        streams: &ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send {
         let Self {
             request,
             reply,
+            session,
             renewal,
         } = self;
+        let in_flight = session.map(|session| admit(&gate, streams, session));
         let (message, client_side) = request.into_message();
-        pool.send(message).map(move |sent| {
+        let stop = in_flight.as_ref().map(|in_flight| in_flight.stop().clone());
+        let stopped = poll_fn(move |context| match &stop {
+            Some(stop) => stop.poll_stopped(context).map(|_| Err(None)),
+            None => Poll::Pending::<Result<Infallible, _>>,
+        });
+        let sent = pool.send(message).map(|sent| Err::<Infallible, _>(Some(sent)));
+        // The first of them to come ends the other; the end of the session is asked for first.
+        try_join(stopped, sent).map(move |ended| {
+            let sent = match ended {
+                Err(Some(sent)) => sent,
+                Err(None) => return reply.session_over(&gate.endpoints),
+                Ok((never, _)) => match never {},
+            };
             let mut response = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    join_tunnel(response, client_side, streams, reply)
+                    join_tunnel(response, client_side, streams, in_flight, reply)
                 }
                 Ok(mut response) => {
                     clean_answer(&gate, response.headers_mut());
-                    response
+                    match in_flight {
+                        Some(in_flight) => response.map(|body| until_over(body, in_flight)),
+                        None => response,
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
@@ -93,6 +119,22 @@ impl Outbound {
             response
         })
     }
+}
+
+/// Notes a request of a session, which lasts as it says itself, and no longer than sessions last now.
+fn admit(gate: &Gate, streams: &ConnectionStreams, session: Arc<SessionView>) -> InFlight {
+    let lifetime = gate.cookies.limits().lifetime;
+    let until = session.expires_at().min(session.signed_in_at().plus(lifetime));
+    streams.admit(session, until)
+}
+
+/// A body that comes to its end, or to that of its session.
+fn until_over(body: Body, in_flight: InFlight) -> Body {
+    if body.is_empty() {
+        return body;
+    }
+    in_flight.answering();
+    body.with_guard(in_flight)
 }
 
 /// Takes hop-by-hop fields out of an answer, and any attempt to set one of the proxy's cookies.
@@ -128,7 +170,8 @@ fn name_sent_back(line: &[u8]) -> &[u8] {
 fn join_tunnel(
     mut response: Response<Body>,
     client_side: Option<OnUpgrade>,
-    streams: &Streams,
+    streams: &ConnectionStreams,
+    in_flight: Option<InFlight>,
     reply: respond::FailureReply,
 ) -> Response<Body> {
     let Some(client_side) = client_side else {
@@ -139,7 +182,7 @@ fn join_tunnel(
     remove_hop_by_hop(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
+    streams.spawn_tunnel(in_flight, |stop| upstream::join(client_side, upstream_side, stop));
     let (parts, _) = response.into_parts();
     Response::from_parts(parts, Body::empty())
 }

@@ -11,7 +11,7 @@ use crate::identity::HeaderRules;
 use crate::policy::{Decision, RouteTable, decide};
 use crate::request::{RawRequest, Sanitizer};
 use crate::session::SessionCookies;
-use crate::streams::Streams;
+use crate::streams::ConnectionStreams;
 use crate::upstream::{Pool, UpstreamHost};
 use ::http::Response;
 use futures_util::future::{Either, FutureExt as _, ready};
@@ -51,14 +51,15 @@ enum Next<'a> {
 }
 
 impl Gate {
-    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection.
+    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection, `streams` to the
+    /// connection.
     ///
     /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
     pub fn pass<'a>(
         self: Arc<Self>,
         raw: RawRequest,
         pool: &'a Pool,
-        streams: &'a Streams,
+        streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
         let mut record = Record::begin(&self.access_log, &raw);
         let next = Arc::clone(&self).judge(raw, &mut record);
@@ -93,8 +94,11 @@ impl Gate {
         }
 
         let now = self.clock.now();
-        let Caller { identity, cookies } =
-            authenticate(&self.cookies, &self.header_rules, clean.headers(), now, record);
+        let Caller {
+            identity,
+            session,
+            cookies,
+        } = authenticate(&self.cookies, &self.header_rules, clean.headers(), now, record);
         let decision = decide(&self.routes, clean.canonical_path(), identity);
         let permit = match decision {
             Decision::Forward(permit) => permit,
@@ -109,8 +113,16 @@ impl Gate {
             }
         };
         record.permitted(&permit);
-        let renewal = cookies.renewal(&self.cookies, &self.header_rules, clean.headers(), now);
-        Next::Upstream(Outbound::new(&self, clean, &permit, renewal, now))
+        let renewal = cookies.renewal(
+            session.as_deref(),
+            &self.cookies,
+            &self.header_rules,
+            clean.headers(),
+            now,
+        );
+        // What is let pass without regard to who asks does not end with a session either.
+        let session = session.filter(|_| permit.identity().is_some());
+        Next::Upstream(Outbound::new(&self, clean, &permit, session, renewal, now))
     }
 }
 
@@ -119,7 +131,9 @@ mod tests {
     use super::*;
 
     /// Bytes of what `pass` makes, without making it.
-    fn room_of<R>(_: impl FnOnce(Arc<Gate>, RawRequest, &'static Pool, &'static Streams) -> R) -> usize {
+    fn room_of<R>(
+        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pool, &'static ConnectionStreams) -> R,
+    ) -> usize {
         size_of::<R>()
     }
 

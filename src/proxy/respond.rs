@@ -49,22 +49,23 @@ pub(super) async fn unauthenticated(
     let mut response = if redirects {
         endpoints.begin_sign_in(request).await
     } else {
-        status_401(endpoints, request)
+        let referer = request.headers().get(header::REFERER);
+        status_401(endpoints, referer, *request.method() == Method::HEAD)
     };
     close_if_body_unread(request.has_body(), response.headers_mut());
     response
 }
 
-fn status_401(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
+fn status_401(endpoints: &Endpoints, referer: Option<&HeaderValue>, is_head: bool) -> Response<Body> {
     let document = json!({
         "error": "unauthenticated",
         "error_description": "there is no valid session",
-        "sign_in_url": endpoints.sign_in_url(&endpoints.page_of(request)),
+        "sign_in_url": endpoints.sign_in_url(&endpoints.page_of(referer)),
     });
     let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
     let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    if *request.method() == Method::HEAD {
+    if is_head {
         *response.body_mut() = Body::empty();
     }
     response
@@ -99,11 +100,13 @@ pub(super) fn apply_renewal(headers: &mut HeaderMap, renewal: Vec<HeaderValue>) 
     }
 }
 
-/// What is needed to answer for an upstream that does not; taken from the request before it is sent.
+/// What is needed to answer for an upstream that does not, or does not in time; taken from the request before it is sent.
 #[derive(Debug)]
 pub(super) struct FailureReply {
     html: bool,
+    is_head: bool,
     language: Language,
+    referer: Option<HeaderValue>,
     request_id: HeaderValue,
 }
 
@@ -111,7 +114,9 @@ impl FailureReply {
     pub(super) fn of(request: &CleanRequest) -> Self {
         Self {
             html: navigation::accepts_html(request.headers()),
+            is_head: *request.method() == Method::HEAD,
             language: navigation::language(request.headers()),
+            referer: request.headers().get(header::REFERER).cloned(),
             request_id: request.request_id().clone(),
         }
     }
@@ -140,6 +145,15 @@ impl FailureReply {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
+        response
+    }
+
+    /// 401 as for any request without a session: it ended while the request was waiting. The connection is closed, since
+    /// the client may still be sending its body.
+    pub(super) fn session_over(&self, endpoints: &Endpoints) -> Response<Body> {
+        let mut response = status_401(endpoints, self.referer.as_ref(), self.is_head);
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
         response
     }
 

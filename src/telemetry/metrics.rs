@@ -33,6 +33,7 @@ struct Inner {
     webhooks: Counters<2>,
     cookies_refused: Counters<1>,
     streams_ended: Counters<1>,
+    open_websockets: Gauge,
     logto_calls: Counters<2>,
     logto_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
     store_available: Gauge,
@@ -91,6 +92,12 @@ impl Metrics {
             "Streams and requests in flight that were cut because their session was over, by kind",
             streams_ended.clone(),
         );
+        let open_websockets = Gauge::default();
+        registry.register(
+            "open_websockets",
+            "WebSockets that are open now",
+            open_websockets.clone(),
+        );
         let logto_calls = Counters::default();
         registry.register(
             "logto_calls",
@@ -126,6 +133,7 @@ impl Metrics {
             webhooks,
             cookies_refused,
             streams_ended,
+            open_websockets,
             logto_calls,
             logto_seconds,
             store_available,
@@ -181,6 +189,16 @@ impl Metrics {
     /// A `websocket`, a `response` or a `request` was cut because its session was over.
     pub fn stream_ended(&self, kind: &'static str) {
         self.0.streams_ended.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// A WebSocket was opened.
+    pub fn websocket_opened(&self) {
+        self.0.open_websockets.inc();
+    }
+
+    /// A WebSocket is gone.
+    pub fn websocket_closed(&self) {
+        self.0.open_websockets.dec();
     }
 
     /// A call to Logto ended: `ok`, `refused`, `unavailable` or `invalid`.

@@ -14,6 +14,7 @@
 mod client;
 mod connect;
 mod error;
+mod frames;
 mod outgoing;
 mod pool;
 mod request;

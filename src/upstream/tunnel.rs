@@ -3,16 +3,20 @@
 //! Bytes that arrived behind either handshake are kept. A side that stops sending may still receive: its end is passed
 //! on, and the tunnel lives for as long as the other side has something to say, though no longer than a minute without
 //! a byte. A tunnel that is open both ways may be silent for as long as it likes.
+//!
+//! A tunnel that is stopped ends with a close frame to each side that has just been sent a whole frame; to another one
+//! it just ends.
 
+use super::frames::{Frames, close_frame};
+use crate::stop::{Reason, Stop};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,6 +27,8 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(60);
 /// How long a peer may take to accept our end of the conversation.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(1);
+/// How long a tunnel that is stopped may take for its last words; short, since it must be gone within a second.
+const PARTING_LIMIT: Duration = Duration::from_millis(500);
 
 /// What went through a tunnel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,32 +39,36 @@ pub struct TunnelStats {
     pub from_upstream: u64,
 }
 
-/// Joins both sides until they are done, one of them fails, or `end` fires; then closes both.
+/// Joins both sides until they are done, one of them fails, or `stop` is given; then closes both.
 ///
 /// Run it in a tracked task: neither the handler nor the server's connection lives as long as the tunnel.
-pub async fn join(client: OnUpgrade, upstream: OnUpgrade, end: CancellationToken) -> TunnelStats {
+pub async fn join(client: OnUpgrade, upstream: OnUpgrade, stop: Stop) -> TunnelStats {
     let from_client = Arc::new(Direction::default());
     let from_upstream = Arc::new(Direction::default());
-    tokio::select! {
-        biased;
-        () = end.cancelled() => {}
-        upgraded = timeout(HANDSHAKE_LIMIT, both(client, upstream)) => {
-            if let Ok(Ok((client, upstream))) = upgraded {
-                let mut client = Side::new(client, &from_client);
-                let mut upstream = Side::new(upstream, &from_upstream);
-                tokio::select! {
-                    biased;
-                    () = end.cancelled() => {}
-                    // A failed side needs no words: both are closed below.
-                    _ = copy_bidirectional(&mut client, &mut upstream) => {}
-                    () = silence_after_half_close(&from_client, &from_upstream) => {}
-                }
-                let _ = timeout(SHUTDOWN_LIMIT, async {
+    if let Some((client, upstream)) = both(client, upstream, &stop).await {
+        let mut client = Side::new(client, &from_client);
+        let mut upstream = Side::new(upstream, &from_upstream);
+        let stopped = tokio::select! {
+            biased;
+            reason = stop.stopped() => Some(reason),
+            // A failed side needs no words: both are closed below.
+            _ = copy_bidirectional(&mut client, &mut upstream) => None,
+            () = silence_after_half_close(&from_client, &from_upstream) => None,
+        };
+        let _ = match stopped {
+            None => {
+                timeout(SHUTDOWN_LIMIT, async {
                     let _ = tokio::join!(client.shutdown(), upstream.shutdown());
                 })
-                .await;
+                .await
             }
-        }
+            Some(reason) => {
+                timeout(PARTING_LIMIT, async {
+                    let _ = tokio::join!(client.part(reason, false), upstream.part(reason, true));
+                })
+                .await
+            }
+        };
     }
     TunnelStats {
         from_client: from_client.bytes(),
@@ -66,8 +76,16 @@ pub async fn join(client: OnUpgrade, upstream: OnUpgrade, end: CancellationToken
     }
 }
 
-async fn both(client: OnUpgrade, upstream: OnUpgrade) -> hyper::Result<(Upgraded, Upgraded)> {
-    tokio::try_join!(client, upstream)
+/// Both sides once their handshakes are complete, unless one fails or is late. When `stop` is given meanwhile there is
+/// only a moment left, for the close frames.
+async fn both(client: OnUpgrade, upstream: OnUpgrade, stop: &Stop) -> Option<(Upgraded, Upgraded)> {
+    let mut both = std::pin::pin!(async { tokio::try_join!(client, upstream) });
+    let upgraded = tokio::select! {
+        biased;
+        upgraded = timeout(HANDSHAKE_LIMIT, both.as_mut()) => upgraded,
+        _ = stop.stopped() => timeout(PARTING_LIMIT, both).await,
+    };
+    upgraded.ok()?.ok()
 }
 
 /// Ends when one direction has ended and the other was silent for [`HALF_CLOSED_LIMIT`], give or take a factor of two.
@@ -101,10 +119,11 @@ impl Direction {
     }
 }
 
-/// One side of a tunnel, counting what it sends.
+/// One side of a tunnel, counting what it sends, and knowing where in a frame it was left.
 struct Side {
     stream: TokioIo<Upgraded>,
     sent: Arc<Direction>,
+    given: Frames,
 }
 
 impl Side {
@@ -112,7 +131,26 @@ impl Side {
         Self {
             stream: TokioIo::new(upgraded),
             sent: Arc::clone(sent),
+            given: Frames::default(),
         }
+    }
+
+    /// Says why it ends, if that can be understood, and waits for the other end to hang up: bytes that are left unread
+    /// would turn the end into a reset, which may overtake the close frame.
+    async fn part(&mut self, reason: Reason, is_server: bool) -> io::Result<()> {
+        let farewell = self
+            .given
+            .may_close()
+            .then(|| close_frame(reason, is_server))
+            .flatten();
+        let Some(farewell) = farewell else {
+            return self.stream.shutdown().await;
+        };
+        self.stream.write_all(&farewell).await?;
+        self.stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        while self.stream.read(&mut unread).await? > 0 {}
+        Ok(())
     }
 }
 
@@ -143,7 +181,11 @@ impl AsyncWrite for Side {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.given.passed(bytes.get(..written).unwrap_or_default());
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

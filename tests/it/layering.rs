@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those of lower lines.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "secret", "tasks", "streams", "telemetry", "vectored"],
+    &["clock", "secret", "tasks", "stop", "telemetry", "vectored"],
     &["http"],
     &["identity", "pages"],
     &["request"],
     &["policy"],
     &["session", "logto", "upstream"],
     &["store"],
+    &["recheck", "streams"],
     &["config"],
     &["endpoints", "proxy"],
     &["live"],
@@ -22,12 +23,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Uses within a line. Each of them goes one way only.
-const WITHIN_A_LAYER: &[(&str, &str)] = &[
-    ("streams", "tasks"),
-    ("proxy", "endpoints"),
-    ("admin", "listen"),
-    ("main", "cli"),
-];
+const WITHIN_A_LAYER: &[(&str, &str)] = &[("proxy", "endpoints"), ("admin", "listen"), ("main", "cli")];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|modules| modules.contains(&module))

@@ -1,9 +1,9 @@
 //! Upgrades: only the one asked for, and then every byte.
 
 use super::*;
+use crate::stop::{Reason, Stop};
 use crate::upstream::{TunnelStats, join};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 const SWITCHING: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -20,7 +20,7 @@ fn handshake() -> Request<Body> {
 }
 
 /// A server that joins its client to the pool's upstream, and what the tunnel carried once it has ended.
-async fn tunnel_front(pool: Pool, end: CancellationToken) -> (SocketAddr, oneshot::Receiver<TunnelStats>) {
+async fn tunnel_front(pool: Pool, stop: Stop) -> (SocketAddr, oneshot::Receiver<TunnelStats>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ended, stats) = oneshot::channel();
@@ -28,13 +28,13 @@ async fn tunnel_front(pool: Pool, end: CancellationToken) -> (SocketAddr, onesho
     Tasks::new().spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            let (pool, end, ended) = (pool.clone(), end.clone(), Arc::clone(&ended));
+            let (pool, stop, ended) = (pool.clone(), stop.clone(), Arc::clone(&ended));
             async move {
                 let client = hyper::upgrade::on(&mut request);
                 let mut response = pool.send(handshake()).await.unwrap();
                 let upstream = hyper::upgrade::on(&mut response);
                 Tasks::new().spawn(async move {
-                    let stats = join(client, upstream, end).await;
+                    let stats = join(client, upstream, stop).await;
                     let _ = ended.lock().unwrap().take().unwrap().send(stats);
                 });
                 Ok::<_, Infallible>(response)
@@ -73,7 +73,7 @@ async fn a_tunnel_carries_every_byte_early_ones_too_and_respects_half_close() {
     })
     .await;
     let pool = upstream.pool();
-    let (front, stats) = tunnel_front(pool.clone(), CancellationToken::new()).await;
+    let (front, stats) = tunnel_front(pool.clone(), Stop::new()).await;
     let mut client = connected(front, b"first ").await;
     let mut early = [0; 5];
     client.read_exact(&mut early).await.unwrap();
@@ -93,22 +93,135 @@ async fn a_tunnel_carries_every_byte_early_ones_too_and_respects_half_close() {
     eventually("the upstream sees the end", || upstream.open() == 0).await;
 }
 
+/// An app that says `first` behind its handshake and keeps what it hears until its peer hangs up.
+async fn listening(first: &'static [u8]) -> (Raw, Arc<Mutex<Vec<u8>>>) {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&heard);
+    let upstream = raw(move |_, mut stream| {
+        let keep = Arc::clone(&keep);
+        async move {
+            read_head(&mut stream).await.unwrap();
+            stream.write_all(SWITCHING.as_bytes()).await.unwrap();
+            stream.write_all(first).await.unwrap();
+            let mut bytes = Vec::new();
+            let _ = stream.read_to_end(&mut bytes).await;
+            *keep.lock().unwrap() = bytes;
+        }
+    })
+    .await;
+    (upstream, heard)
+}
+
+/// Takes the mask off a client's frame of up to 125 bytes (RFC 6455 §5.3).
+fn unmasked(frame: &[u8]) -> Vec<u8> {
+    assert_eq!(frame[1] & 0x80, 0x80, "masked");
+    let (key, payload) = frame[2..].split_at(4);
+    let payload = payload
+        .iter()
+        .zip(key.iter().cycle())
+        .map(|(byte, key)| byte ^ key);
+    [frame[0], frame[1] & 0x7f].into_iter().chain(payload).collect()
+}
+
+const OVER: &[u8] = b"\x88\x15\x03\xf0the session is over";
+const STOPPING: &[u8] = b"\x88\x17\x03\xe9the proxy is stopping";
+
 #[tokio::test]
-async fn a_tunnel_ends_when_told_to() {
+async fn a_tunnel_that_is_stopped_between_frames_ends_with_a_close_frame_to_each_side() {
+    for (reason, farewell) in [(Reason::SessionOver, OVER), (Reason::ProxyStopping, STOPPING)] {
+        let (upstream, heard) = listening(b"\x81\x02hi").await;
+        let stop = Stop::new();
+        let (front, stats) = tunnel_front(upstream.pool(), stop.clone()).await;
+        // A masked frame, its payload split from its head.
+        let mut client = connected(front, b"\x81\x82\0\0\0\0h").await;
+        let mut hi = [0; 4];
+        client.read_exact(&mut hi).await.unwrap();
+        client.write_all(b"o").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let stopped = tokio::time::Instant::now();
+        stop.stop(reason);
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, farewell);
+        drop(client);
+        let expected = TunnelStats {
+            from_client: 8,
+            from_upstream: 4,
+        };
+        assert_eq!(stats.await.unwrap(), expected);
+        assert!(stopped.elapsed() < Duration::from_secs(1));
+        eventually("the upstream sees the end", || upstream.open() == 0).await;
+        let heard = heard.lock().unwrap();
+        let (frame, close) = heard.split_at(8);
+        assert_eq!(frame, b"\x81\x82\0\0\0\0ho");
+        assert_eq!(unmasked(close), farewell);
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_stopped_within_a_frame_just_ends() {
+    let (upstream, heard) = listening(b"\x81\x05hi").await;
+    let stop = Stop::new();
+    let (front, stats) = tunnel_front(upstream.pool(), stop.clone()).await;
+    let mut client = connected(front, b"\x81\x82\0\0").await;
+    let mut hi = [0; 4];
+    client.read_exact(&mut hi).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stop.stop(Reason::SessionOver);
+    assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(stats.await.unwrap().from_client, 4);
+    eventually("the upstream sees the end", || upstream.open() == 0).await;
+    assert_eq!(*heard.lock().unwrap(), b"\x81\x82\0\0");
+}
+
+#[tokio::test]
+async fn nothing_follows_the_apps_own_close_frame() {
+    let (upstream, _) = listening(b"\x88\x02\x03\xe8").await;
+    let stop = Stop::new();
+    let (front, _stats) = tunnel_front(upstream.pool(), stop.clone()).await;
+    let mut client = connected(front, b"").await;
+    let mut close = [0; 4];
+    client.read_exact(&mut close).await.unwrap();
+    stop.stop(Reason::SessionOver);
+    assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_stopped_before_it_begins_ends_with_a_close_frame_too() {
+    let (upstream, _) = listening(b"").await;
+    let stop = Stop::new();
+    stop.stop(Reason::SessionOver);
+    let (front, stats) = tunnel_front(upstream.pool(), stop).await;
+    let mut client = connected(front, b"").await;
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, OVER);
+    drop(client);
+    assert_eq!(stats.await.unwrap(), TunnelStats::default());
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_stopped_does_not_wait_for_those_who_neither_read_nor_hang_up() {
     let upstream = raw(|_, mut stream| async move {
         read_head(&mut stream).await.unwrap();
         stream.write_all(SWITCHING.as_bytes()).await.unwrap();
-        let _ = stream.read_to_end(&mut Vec::new()).await;
+        // One frame after the other, more than anybody reads.
+        let frame = [&[0x82, 126, 0x40, 0][..], &[0; 0x4000]].concat();
+        while stream.write_all(&frame).await.is_ok() {}
     })
     .await;
-    let end = CancellationToken::new();
-    let (front, stats) = tunnel_front(upstream.pool(), end.clone()).await;
-    let mut client = connected(front, b"").await;
-    client.write_all(b"hello").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    end.cancel();
-    assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
-    assert_eq!(stats.await.unwrap().from_client, 5);
+    let stop = Stop::new();
+    let (front, stats) = tunnel_front(upstream.pool(), stop.clone()).await;
+    let _client = connected(front, b"").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let stopped = tokio::time::Instant::now();
+    stop.stop(Reason::SessionOver);
+    stats.await.unwrap();
+    assert!(
+        stopped.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        stopped.elapsed()
+    );
     eventually("the upstream sees the end", || upstream.open() == 0).await;
 }
 
@@ -122,7 +235,7 @@ async fn a_tunnel_ends_when_a_side_vanishes() {
         }
     })
     .await;
-    let (front, stats) = tunnel_front(upstream.pool(), CancellationToken::new()).await;
+    let (front, stats) = tunnel_front(upstream.pool(), Stop::new()).await;
     drop(connected(front, b"").await);
     tokio::time::timeout(Duration::from_secs(1), stats)
         .await
@@ -138,7 +251,7 @@ async fn a_client_that_talks_to_nobody_is_cut_off() {
         stream.write_all(SWITCHING.as_bytes()).await.unwrap();
     })
     .await;
-    let (front, mut stats) = tunnel_front(upstream.pool(), CancellationToken::new()).await;
+    let (front, mut stats) = tunnel_front(upstream.pool(), Stop::new()).await;
     let mut client = connected(front, b"").await;
     for _ in 0..100 {
         let _ = client.write_all(b"anybody there?").await;
