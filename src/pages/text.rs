@@ -1,5 +1,7 @@
 //! Every sentence of the pages, in English and Japanese.
 
+pub mod sessions;
+
 pub use crate::http::navigation::Language;
 use ::http::StatusCode;
 
