@@ -44,7 +44,7 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
             .collect()
     };
     section("Settings", &owned(summary.settings));
-    section("Register at the application in Logto", &owned(summary.register));
+    section("Register in Logto", &owned(summary.register));
     let routes: Vec<_> = summary
         .routes
         .into_iter()

@@ -151,10 +151,10 @@ pub(super) fn shape(key: &Key, text: &str, origin: &Origin) -> Result<Node, Prob
             )))
         }
         // A secret may itself begin with a bracket; then it is no TOML of the right shape, and taken as it is.
-        Kind::Secrets if starts_with(&['[', '{']) => {
+        Kind::Secret | Kind::Secrets if starts_with(&['[', '{']) => {
             Ok(read_value(text.trim(), origin).unwrap_or_else(|| node(Value::text(text))))
         }
-        Kind::Secrets => Ok(node(Value::text(text))),
+        Kind::Secret | Kind::Secrets => Ok(node(Value::text(text))),
         Kind::Map | Kind::Tables => read_value(text.trim(), origin)
             .ok_or_else(|| Problem::new(format!("expected {} in TOML", key.kind.describe()))),
     }

@@ -38,8 +38,12 @@ pub struct Config {
     pub sign_in: SignInConfig,
     /// The session and its cookie.
     pub session: SessionConfig,
+    /// Where it is kept which sessions have ended.
+    pub store: StoreConfig,
     /// Paths of the proxy's own endpoints.
     pub endpoints: EndpointPaths,
+    /// The key that Logto signs webhooks with; `None`: webhooks are not received.
+    pub webhook_signing_key: Option<SecretText>,
     /// Identity headers besides the default ones; one of a default header's name replaces it.
     pub headers: Vec<HeaderConfig>,
     /// Default headers that are not to be sent. They are still removed from requests.
@@ -86,12 +90,25 @@ pub struct LogtoConfig {
     pub app_id: String,
     /// One or two client secrets, the one to try first in front.
     pub app_secrets: Vec<SecretText>,
-    /// Scopes, `openid` first, none twice.
+    /// Scopes, `openid` first, none twice; never `offline_access`, which `refresh` speaks of.
     pub scopes: Vec<String>,
+    /// What sessions are confirmed with.
+    pub refresh: RefreshMode,
     /// When userinfo is called.
     pub userinfo: UserinfoMode,
     /// Trust anchors besides the public ones.
     pub ca: Vec<CertificateDer<'static>>,
+}
+
+/// `logto.refresh`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshMode {
+    /// The refresh token of the application's "Always issue refresh token", which ends with the Logto session.
+    Session,
+    /// One of `offline_access`, for which consent is asked: it outlives the Logto session.
+    Offline,
+    /// None, even where Logto gives one.
+    None,
 }
 
 /// `logto.userinfo`.
@@ -141,16 +158,39 @@ pub struct SessionConfig {
     pub idle_timeout: Duration,
     /// A session ends this long after the sign-in. At least `idle_timeout`.
     pub lifetime: Duration,
+    /// Time since the last confirmation after which a session is confirmed again; at least 10 s.
+    pub recheck: Duration,
+    /// How much longer it is served while Logto cannot be asked; may be zero, at most `lifetime`.
+    pub recheck_grace: Duration,
 }
 
-/// `session.same_site`. `Strict` is not among them: a browser would withhold such a cookie on the way back
-/// from Logto.
+/// `session.same_site`. Not `Strict`: a browser would withhold such a cookie on the way back from Logto.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
     /// `Lax`.
     Lax,
     /// `None`; only with `Secure`.
     None,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// In this process, until it ends.
+    Memory,
+    /// In a file of this process.
+    File {
+        /// The file, never one the configuration was read from. It may not exist yet.
+        path: PathBuf,
+    },
+    /// In a Redis or Valkey server.
+    Redis {
+        /// `redis`, `rediss`, `unix` or `redis+unix`, in lower case, host or socket path, and a database's number if
+        /// any. No fragment; no query but `db`, `user` and `pass` of a socket.
+        url: SecretText,
+        /// Trust anchors besides the public ones; only with `rediss`.
+        ca: Vec<CertificateDer<'static>>,
+    },
 }
 
 /// Paths of the proxy's own endpoints: absolute, plain ASCII, all different, none a route's.
@@ -168,6 +208,12 @@ pub struct EndpointPaths {
     pub sign_out: String,
     /// Tells a front end who is signed in.
     pub user: String,
+    /// Hears from Logto that somebody signed out there.
+    pub back_channel_logout: String,
+    /// Hears of Logto's webhooks.
+    pub webhook: String,
+    /// Lists a user's sessions. Its `/revoke` ends them.
+    pub sessions: String,
     /// Where a sign-out ends: a path of this site, with its query.
     pub after_sign_out: String,
 }
@@ -332,5 +378,23 @@ impl Config {
     /// The post sign-out redirect URI that Logto must have registered.
     pub fn post_sign_out_redirect_uri(&self) -> String {
         self.public_url.url_of(&self.endpoints.after_sign_out)
+    }
+
+    /// The back-channel logout URI to register in Logto, which must be able to reach it.
+    pub fn back_channel_logout_uri(&self) -> String {
+        self.public_url.url_of(&self.endpoints.back_channel_logout)
+    }
+
+    /// The endpoint URL of the webhook to make in Logto; `None` when webhooks are not received.
+    pub fn webhook_url(&self) -> Option<String> {
+        self.webhook_signing_key.as_ref()?;
+        Some(self.public_url.url_of(&self.endpoints.webhook))
+    }
+}
+
+impl EndpointPaths {
+    /// Ends sessions that the page of sessions lists.
+    pub fn sessions_revoke(&self) -> String {
+        format!("{}/revoke", self.sessions)
     }
 }

@@ -218,16 +218,25 @@ impl<'a> Reader<'a> {
         self.keep(node.origin, path, result)
     }
 
-    /// Reads a file that a value names. Relative paths in the configuration file start at its directory,
-    /// others at the working directory.
+    /// Where a path leads: a relative one in the configuration file starts at its directory, any other at the
+    /// working directory.
+    pub(super) fn located(&self, origin: &Origin, path: &str) -> PathBuf {
+        self.directory(origin).join(path)
+    }
+
+    fn directory(&self, origin: &Origin) -> &'a Path {
+        match origin {
+            Origin::File { .. } => self.source.path.parent().unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        }
+    }
+
+    /// Reads a file that a value names.
     pub(super) fn file(&mut self, origin: &Origin, path: &str) -> Result<Vec<u8>, Problem> {
         if path.is_empty() {
             return Err(Problem::new("the path is empty"));
         }
-        let directory = match origin {
-            Origin::File { .. } => self.source.path.parent().unwrap_or(Path::new("")),
-            _ => Path::new(""),
-        };
+        let directory = self.directory(origin);
         let full = directory.join(path);
         self.files.insert(full.clone());
         self.source.files.read(&full).map_err(|error| {

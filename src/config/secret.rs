@@ -45,6 +45,16 @@ impl Reader<'_> {
         (secrets.len() == total).then_some(secrets)
     }
 
+    /// One secret and where it was set, if there is one: an empty string is none.
+    pub(super) fn optional_secret(&mut self, path: &'static str) -> Option<Option<(SecretText, Origin)>> {
+        let node = self.node(path)?;
+        if matches!(&node.value, Value::Text(text) if text.is_empty()) {
+            return Some(None);
+        }
+        let secret = self.secret(path, &node)?;
+        Some(Some((secret, node.origin)))
+    }
+
     /// One secret: its text, less one line break at the end.
     pub(super) fn secret(&mut self, path: &str, node: &Node) -> Option<SecretText> {
         let result = match &node.value {

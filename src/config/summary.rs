@@ -1,6 +1,6 @@
 //! What `check` says about a configuration. Nothing secret is in it.
 
-use super::model::{Access, Config, HeaderSource, Unauthenticated};
+use super::model::{Access, Config, HeaderSource, RefreshMode, StoreConfig, Unauthenticated};
 use super::value::duration::display;
 
 /// A configuration in words.
@@ -8,7 +8,7 @@ use super::value::duration::display;
 pub struct Summary {
     /// Name and value of what matters most.
     pub settings: Vec<(&'static str, String)>,
-    /// What must be registered at the application in Logto: the field's name there, and the URI.
+    /// What must be registered in Logto: the field's name there, and the URI or why there is none.
     pub register: Vec<(&'static str, String)>,
     /// The route table, the catch-all last.
     pub routes: Vec<RouteRow>,
@@ -57,11 +57,23 @@ impl Config {
             ("workers", self.workers.to_string()),
             ("issuer", self.logto.issuer.clone()),
             ("application", self.logto.app_id.clone()),
-            ("scopes", self.logto.scopes.join(" ")),
+            ("scopes", self.scopes_asked().join(" ")),
             ("session cookie", self.session.cookie_name.clone()),
             ("session keys", self.session.keys.len().to_string()),
             ("idle timeout", display(self.session.idle_timeout)),
             ("lifetime", display(self.session.lifetime)),
+            ("re-check", self.recheck_in_words()),
+            ("refresh", self.logto.refresh.in_words().to_owned()),
+            ("store", self.store.in_words()),
+        ];
+        let webhook = self
+            .webhook_url()
+            .unwrap_or_else(|| "none: webhook.signing_key is not set".to_owned());
+        let register = vec![
+            ("Redirect URIs", self.redirect_uri()),
+            ("Post sign-out redirect URIs", self.post_sign_out_redirect_uri()),
+            ("Back-channel logout URI", self.back_channel_logout_uri()),
+            ("Webhook endpoint URL", webhook),
         ];
         let mut headers: Vec<(String, String)> = self
             .headers
@@ -81,14 +93,27 @@ impl Config {
         );
         Summary {
             settings,
-            register: vec![
-                ("Redirect URIs", self.redirect_uri()),
-                ("Post sign-out redirect URIs", self.post_sign_out_redirect_uri()),
-            ],
+            register,
             routes: self.route_rows(),
             headers,
             warnings: self.warnings.clone(),
         }
+    }
+
+    fn scopes_asked(&self) -> Vec<&str> {
+        let offline = (self.logto.refresh == RefreshMode::Offline).then_some("offline_access");
+        let scopes = self.logto.scopes.iter().map(String::as_str);
+        scopes.chain(offline).collect()
+    }
+
+    fn recheck_in_words(&self) -> String {
+        let (recheck, grace) = (self.session.recheck, self.session.recheck_grace);
+        let outage = if grace.is_zero() {
+            "ends at once while Logto cannot be asked".to_owned()
+        } else {
+            format!("lasts {} longer while Logto cannot be asked", display(grace))
+        };
+        format!("a session in use every {}; {outage}", display(recheck))
     }
 
     fn route_rows(&self) -> Vec<RouteRow> {
@@ -110,6 +135,46 @@ impl Config {
         }
         rows.sort_by_key(|row| row.path == "/*");
         rows
+    }
+}
+
+impl RefreshMode {
+    /// What sessions are confirmed with, for an operator.
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Session => {
+                "session: needs \"Always issue refresh token\" at the application; else as with \"none\""
+            }
+            Self::Offline => {
+                "offline: the refresh token outlives the Logto session; a sign-out here revokes it"
+            }
+            Self::None => {
+                "none: by userinfo for the hour that an access token lives, then by a redirect to Logto"
+            }
+        }
+    }
+}
+
+impl StoreConfig {
+    /// What the store means, for an operator. Never its URL.
+    fn in_words(&self) -> String {
+        match self {
+            Self::Memory => {
+                "memory: revocations are lost at a restart, and not shared with replicas".to_owned()
+            }
+            Self::File { path } => format!(
+                "file {}: revocations survive restarts, and are not shared with replicas",
+                path.display()
+            ),
+            Self::Redis { url, .. } => {
+                let how = match url.expose().split_once("://").map(|(scheme, _)| scheme) {
+                    Some("rediss") => "over TLS",
+                    Some("redis") => "without TLS",
+                    _ => "over a unix socket",
+                };
+                format!("redis {how}: revocations and re-checks are shared with replicas")
+            }
+        }
     }
 }
 

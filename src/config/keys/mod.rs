@@ -21,7 +21,9 @@ pub enum Kind {
     Boolean,
     /// A string such as `"90s"` or `"1h30m"`.
     Duration,
-    /// A secret: `"value"`, `{ env = "NAME" }` or `{ file = "PATH" }`; or an array of them.
+    /// A secret: `"value"`, `{ env = "NAME" }` or `{ file = "PATH" }`.
+    Secret,
+    /// A secret or an array of them.
     Secrets,
     /// A table whose names the operator chooses.
     Map,
@@ -38,6 +40,7 @@ impl Kind {
             Self::Integer => "integer",
             Self::Boolean => "true or false",
             Self::Duration => "duration",
+            Self::Secret => "secret",
             Self::Secrets => "secret or list of secrets",
             Self::Map => "table",
             Self::Tables => "array of tables",

@@ -1,7 +1,7 @@
 //! `[logto]` and `[sign_in]`.
 
-use super::super::error::{Origin, Problem, shown};
-use super::super::model::{LogtoConfig, SignInConfig, UserinfoMode};
+use super::super::error::{Problem, shown};
+use super::super::model::{LogtoConfig, RefreshMode, SignInConfig, UserinfoMode};
 use super::super::node::Value;
 use super::super::reader::{Reader, text_of};
 use super::super::value::address::{is_loopback, is_private, parse_origin};
@@ -11,12 +11,24 @@ use super::super::value::sign_in::{
 use super::certificates;
 use url::Url;
 
+/// The scope of a refresh token that outlives the Logto session.
+const OFFLINE: &str = "offline_access";
+
+const REFRESH_MODES: &[(&str, RefreshMode)] = &[
+    ("session", RefreshMode::Session),
+    ("offline", RefreshMode::Offline),
+    ("none", RefreshMode::None),
+];
+
 pub(super) fn logto(reader: &mut Reader<'_>) -> Option<LogtoConfig> {
     let endpoint = reader.text("logto.endpoint", endpoint);
     let internal_endpoint = reader.optional_text("logto.internal_endpoint", internal_endpoint);
     let app_id = reader.text("logto.app_id", parse_identifier);
     let app_secrets = reader.secrets("logto.app_secret", 2);
-    let scopes = reader.list("logto.scopes", scope);
+    let refresh = reader.choice("logto.refresh", REFRESH_MODES);
+    // A wrong `refresh` has been reported already.
+    let offline = refresh.is_none_or(|refresh| refresh == RefreshMode::Offline);
+    let scopes = reader.list("logto.scopes", |text| scope(text, offline));
     let userinfo = reader.choice(
         "logto.userinfo",
         &[
@@ -29,7 +41,7 @@ pub(super) fn logto(reader: &mut Reader<'_>) -> Option<LogtoConfig> {
     let endpoint = endpoint?;
     let mut all_scopes = vec!["openid".to_owned()];
     for scope in scopes? {
-        if !all_scopes.contains(&scope) {
+        if scope != OFFLINE && !all_scopes.contains(&scope) {
             all_scopes.push(scope);
         }
     }
@@ -40,6 +52,7 @@ pub(super) fn logto(reader: &mut Reader<'_>) -> Option<LogtoConfig> {
         app_id: app_id?,
         app_secrets: app_secrets?.into_iter().map(|(secret, _)| secret).collect(),
         scopes: all_scopes,
+        refresh: refresh?,
         userinfo: userinfo?,
         ca: ca?,
     })
@@ -58,7 +71,7 @@ fn endpoint(text: &str) -> Result<Url, Problem> {
 
 fn internal_endpoint(text: &str) -> Result<Url, Problem> {
     let url = logto_origin(text)?;
-    if url.scheme() == "http" && !is_private(&url) {
+    if url.scheme() == "http" && !is_private(url.host()) {
         return Err(Problem::new("http is allowed to a private name or address only")
             .help("the client secret and the signing keys come this way: use https"));
     }
@@ -75,8 +88,15 @@ fn logto_origin(text: &str) -> Result<Url, Problem> {
     })
 }
 
-/// RFC 6749 §3.3: printable ASCII but space, `"` and `\`.
-fn scope(text: &str) -> Result<String, Problem> {
+/// RFC 6749 §3.3: printable ASCII but space, `"` and `\`. Logto drops `offline_access` without consent, silently,
+/// and what it gives outlives a sign-out at Logto: whoever wants that says so in one place.
+fn scope(text: &str, offline: bool) -> Result<String, Problem> {
+    if text == OFFLINE && !offline {
+        return Err(Problem::new(
+            "`offline_access` is asked for by `logto.refresh`, with the consent it needs",
+        )
+        .help("write refresh = \"offline\" instead, or leave this scope out"));
+    }
     let fits = |byte: u8| (0x21..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\';
     if text.contains(' ') {
         return Err(
@@ -206,19 +226,5 @@ fn extra_value(name: &str, text: &str) -> Result<String, Problem> {
         _ => Err(Problem::new(
             "expected `username`, `email` and `phone`, separated by blanks",
         )),
-    }
-}
-
-/// Logto drops `offline_access` without consent, silently.
-pub(super) fn warn_about_scopes(reader: &mut Reader<'_>, logto: &LogtoConfig, sign_in: &SignInConfig) {
-    let offline = logto.scopes.iter().any(|scope| scope == "offline_access");
-    if offline && !sign_in.prompt.is_some_and(Prompt::asks_consent) {
-        let place = match reader.origin("logto.scopes") {
-            Origin::File { line, .. } => format!(" (line {line})"),
-            _ => String::new(),
-        };
-        reader.warnings.push(format!(
-            "logto.scopes{place} asks for offline_access, which Logto grants only with sign_in.prompt = \"consent\""
-        ));
     }
 }

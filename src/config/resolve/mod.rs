@@ -4,6 +4,7 @@ mod headers;
 mod logto;
 mod routes;
 mod session;
+mod store;
 
 pub use headers::DEFAULT_HEADERS;
 
@@ -49,9 +50,9 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let log = log(reader);
     let shutdown = shutdown(reader);
     let pages = pages(reader, public_url.as_ref());
-    if let (Some(logto), Some(sign_in)) = (&logto, &sign_in) {
-        logto::warn_about_scopes(reader, logto, sign_in);
-    }
+    let webhook_signing_key = store::webhook_signing_key(reader);
+    // After every other file: the store's own must not be one of them.
+    let store = store::store(reader);
     let (trusted_proxies, trust_unix_peers) = trusted?;
     let (headers, removed_headers) = headers?;
     let config = Config {
@@ -66,7 +67,9 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         logto: logto?,
         sign_in: sign_in?,
         session: session?,
+        store: store?,
         endpoints: endpoints?,
+        webhook_signing_key: webhook_signing_key?,
         headers,
         removed_headers,
         routes: routes?,

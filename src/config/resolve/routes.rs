@@ -29,6 +29,9 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
     let callback = endpoint("routes.callback", "callback");
     let sign_out = endpoint("routes.sign_out", "sign-out");
     let user = endpoint("routes.user", "user");
+    let back_channel_logout = endpoint("routes.back_channel_logout", "back-channel-logout");
+    let webhook = endpoint("routes.webhook", "webhook");
+    let sessions = endpoint("routes.sessions", "sessions");
     let after_sign_out = reader.text("routes.after_sign_out", parse_local);
     let paths = EndpointPaths {
         prefix: prefix?,
@@ -37,18 +40,26 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
         callback: callback?,
         sign_out: sign_out?,
         user: user?,
+        back_channel_logout: back_channel_logout?,
+        webhook: webhook?,
+        sessions: sessions?,
         after_sign_out: after_sign_out?,
     };
     let all = paths.all();
     for (index, (key, path)) in all.iter().enumerate() {
         if let Some((other, _)) = all.iter().take(index).find(|(_, earlier)| earlier == path) {
-            let key = if reader.is_given(key) { key } else { other };
-            reader.fail(key, Problem::new(format!("{path} is the path of two endpoints")));
+            let (key, other) = if reader.is_given(key) {
+                (key, other)
+            } else {
+                (other, key)
+            };
+            let problem = Problem::new(format!("{path} is the path of two endpoints"));
+            reader.fail(key, problem.help(format!("the other is that of {other}")));
         }
     }
     // Someone signed out and sent to the sign-in would be signed in again without a question.
     let end = paths.after_sign_out.split('?').next().unwrap_or_default();
-    if all.iter().any(|(_, path)| *path == end) {
+    if all.iter().any(|(_, path)| path == end) {
         reader.fail(
             "routes.after_sign_out",
             Problem::new("a sign-out cannot end at one of the proxy's own endpoints"),
@@ -58,14 +69,18 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
 }
 
 impl EndpointPaths {
-    /// Each endpoint's key and path.
-    fn all(&self) -> [(&'static str, &str); 5] {
+    /// Each endpoint's key and path. The key of the page of sessions stands for two.
+    fn all(&self) -> [(&'static str, String); 9] {
         [
-            ("routes.sign_in", &self.sign_in),
-            ("routes.sign_up", &self.sign_up),
-            ("routes.callback", &self.callback),
-            ("routes.sign_out", &self.sign_out),
-            ("routes.user", &self.user),
+            ("routes.sign_in", self.sign_in.clone()),
+            ("routes.sign_up", self.sign_up.clone()),
+            ("routes.callback", self.callback.clone()),
+            ("routes.sign_out", self.sign_out.clone()),
+            ("routes.user", self.user.clone()),
+            ("routes.back_channel_logout", self.back_channel_logout.clone()),
+            ("routes.webhook", self.webhook.clone()),
+            ("routes.sessions", self.sessions.clone()),
+            ("routes.sessions", self.sessions_revoke()),
         ]
     }
 }
@@ -106,7 +121,7 @@ pub(super) fn routes(reader: &mut Reader<'_>, endpoints: Option<&EndpointPaths>)
         let endpoint = endpoints.and_then(|endpoints| {
             let all = endpoints.all();
             all.iter()
-                .find(|(_, path)| route.path == RoutePath::Exact((*path).to_owned()))
+                .find(|(_, path)| route.path == RoutePath::Exact(path.clone()))
                 .map(|(key, _)| *key)
         });
         if let Some(endpoint) = endpoint {

@@ -6,7 +6,7 @@ use super::super::reader::Reader;
 use super::super::secret::check_session_key;
 use super::super::value::PublicUrl;
 use super::super::value::duration::display;
-use super::SECOND;
+use super::{DAY, HOUR, SECOND};
 use crate::secret::SecretText;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,6 +17,8 @@ const KEYS: usize = 4;
 const LONGEST: Duration = Duration::from_secs(400 * 24 * 3600);
 /// An idle timeout below this ends sessions in use, since a cookie is renewed at most once a minute.
 const RENEWAL: Duration = Duration::from_secs(120);
+/// More often than this every page of a busy app would wait for Logto.
+const SHORTEST_RECHECK: Duration = Duration::from_secs(10);
 
 pub(super) fn session(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> Option<SessionConfig> {
     let keys = keys(reader);
@@ -29,16 +31,24 @@ pub(super) fn session(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -
         public_url,
         cookie_domain.as_ref().is_some_and(Option::is_some),
     );
+    let recheck = reader.duration("session.recheck", SHORTEST_RECHECK..=DAY);
+    let recheck_grace = reader.duration("session.recheck_grace", Duration::ZERO..=LONGEST);
     let (idle_timeout, lifetime) = (idle_timeout?, lifetime?);
-    let idle_timeout = fit_idle_timeout(reader, idle_timeout, lifetime)?;
+    let recheck = recheck.inspect(|recheck| warn_about_recheck(reader, *recheck, lifetime));
+    warn_about_idle_timeout(reader, idle_timeout);
+    let idle_timeout = within_lifetime(reader, "session.idle_timeout", idle_timeout, lifetime);
+    let recheck_grace =
+        recheck_grace.and_then(|grace| within_lifetime(reader, "session.recheck_grace", grace, lifetime));
     Some(SessionConfig {
         keys: keys?,
         cookie_name: cookie_name?,
         cookie_domain: cookie_domain?,
         same_site: same_site?,
         secure: public_url?.is_secure(),
-        idle_timeout,
+        idle_timeout: idle_timeout?,
         lifetime,
+        recheck: recheck?,
+        recheck_grace: recheck_grace?,
     })
 }
 
@@ -69,22 +79,47 @@ fn same_site(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> Option<
     })
 }
 
-/// An idle timeout beyond the lifetime is a mistake when written, and follows when it is the default.
-fn fit_idle_timeout(reader: &mut Reader<'_>, idle: Duration, lifetime: Duration) -> Option<Duration> {
+fn warn_about_idle_timeout(reader: &mut Reader<'_>, idle: Duration) {
     if idle < RENEWAL {
         reader.warnings.push(format!(
             "session.idle_timeout = \"{}\": the cookie is renewed at most once a minute, so even active users are signed out",
             display(idle)
         ));
     }
-    if idle <= lifetime {
-        return Some(idle);
+}
+
+/// There is no switch that turns the re-check off; one that comes close is worth a word.
+fn warn_about_recheck(reader: &mut Reader<'_>, recheck: Duration, lifetime: Duration) {
+    if !reader.is_given("session.recheck") {
+        return;
     }
-    if !reader.is_given("session.idle_timeout") {
+    let written = display(recheck);
+    if recheck >= lifetime {
+        reader.warnings.push(format!(
+            "session.recheck = \"{written}\" is not shorter than session.lifetime: no session is ever confirmed with Logto"
+        ));
+    } else if recheck > HOUR {
+        reader.warnings.push(format!(
+            "session.recheck = \"{written}\": a role that is withdrawn at Logto, or a user shut out there, is noticed only after that long unless a webhook tells of it"
+        ));
+    }
+}
+
+/// A time beyond the lifetime is a mistake when written, and follows when it is the default.
+fn within_lifetime(
+    reader: &mut Reader<'_>,
+    key: &str,
+    time: Duration,
+    lifetime: Duration,
+) -> Option<Duration> {
+    if time <= lifetime {
+        return Some(time);
+    }
+    if !reader.is_given(key) {
         return Some(lifetime);
     }
     reader.fail(
-        "session.idle_timeout",
+        key,
         Problem::new(format!("longer than session.lifetime ({})", display(lifetime))),
     );
     None

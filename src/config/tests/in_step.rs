@@ -29,7 +29,7 @@ fn every_preset_has_the_shape_of_its_key() {
         let Preset::Value(text) = key.preset else { continue };
         let node = file::read_value(text, &Origin::Nowhere).unwrap_or_else(|| panic!("{}", key.path));
         let fits = match key.kind {
-            Kind::Text | Kind::Duration => matches!(node.value, Value::Text(_)),
+            Kind::Text | Kind::Duration | Kind::Secret => matches!(node.value, Value::Text(_)),
             Kind::TextList | Kind::Secrets => matches!(node.value, Value::Text(_) | Value::List(_)),
             Kind::Integer => matches!(node.value, Value::Integer(_)),
             Kind::Boolean => matches!(node.value, Value::Boolean(_)),

@@ -284,7 +284,7 @@ pub(in super::super) fn is_loopback(url: &Url) -> bool {
 
 /// Whether the host is one that only a private network knows: a loopback, private or link-local address,
 /// a single label, or a name under a suffix kept for private use.
-pub(in super::super) fn is_private(url: &Url) -> bool {
+pub(in super::super) fn is_private(host: Option<Host<&str>>) -> bool {
     const SUFFIXES: [&str; 7] = [
         ".internal",
         ".local",
@@ -294,7 +294,7 @@ pub(in super::super) fn is_private(url: &Url) -> bool {
         ".test",
         ".localhost",
     ];
-    match url.host() {
+    match host {
         Some(Host::Domain(name)) => {
             !name.contains('.') || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
         }

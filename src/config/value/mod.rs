@@ -3,6 +3,7 @@
 pub mod address;
 pub mod duration;
 pub mod path;
+pub(super) mod redis_url;
 pub mod sign_in;
 
 pub use address::{ListenAddress, PublicUrl, UpstreamAddress, UpstreamHost};

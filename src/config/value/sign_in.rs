@@ -129,11 +129,6 @@ impl Prompt {
             choose(text, PROMPTS)
         }
     }
-
-    /// Whether consent is asked for.
-    pub fn asks_consent(self) -> bool {
-        matches!(self, Self::Consent | Self::LoginConsent)
-    }
 }
 
 impl SignInParameter {
