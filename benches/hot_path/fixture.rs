@@ -98,6 +98,7 @@ fn signed_in(gate: &Gate) -> HeaderMap {
         signed_in_at: Clock::system().now(),
         lifetime: Duration::from_secs(8 * 3_600),
         refresh_token: None,
+        access_token: None,
     })
     .unwrap();
     let lines = gate.cookies.seal(&session, &HeaderMap::new()).unwrap();

@@ -73,7 +73,7 @@ impl CookieFate {
         let Self::Renew(view) = self else {
             return Vec::new();
         };
-        let mut session = view.into_session();
+        let mut session = view.to_session();
         session.project(rules);
         session.renew(now);
         cookies.seal(&session, headers).unwrap_or_default()

@@ -1,19 +1,28 @@
 //! The plaintext of a session as bytes.
 //!
 //! Promises a compact layout in which finding the parts needs no parsing of what is in them: fixed numbers, then parts
-//! with their length before them, the refresh token last. Refuses what is not exactly that, another version included:
+//! with their length before them, secrets last. Refuses what is not exactly that, another version included:
 //! such bytes are no session. Refuses to know what the parts mean.
 //!
-//! Layout 1: version (1 byte), id (16), signed in, renewed, ends (8 each, big-endian seconds), fingerprint of the header
-//! rules (8), subject, Logto's session id, header values, claims, refresh token (each: length in 7-bit groups, lowest
-//! first, and bytes; empty where absent).
+//! Layout 2: version (1 byte), id (16), signed in, renewed, ends, checked (8 each, big-endian seconds), fingerprint of the
+//! header rules (8), subject, Logto's session id, header values, claims, refresh token (each: length in 7-bit groups,
+//! lowest first, and bytes; empty where absent). Where there is no refresh token, there may follow when the access token
+//! expires (8, big-endian seconds) and the access token (like the other parts, not empty).
+//!
+//! Layout 1 knew no time of checking. It is not read: its users sign in again, which costs them a redirect.
 
 use super::session::SessionId;
 use crate::clock::UnixSeconds;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Bytes before the parts of variable length.
+const FIXED_BYTES: usize = 1 + 16 + 4 * 8 + 8;
+
+/// Most bytes that the length of a part is written in.
+const LONGEST_LENGTH: usize = usize::BITS.div_ceil(7) as usize;
 
 /// What every layout begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +31,7 @@ pub(super) struct Numbers {
     pub signed_in_at: UnixSeconds,
     pub renewed_at: UnixSeconds,
     pub expires_at: UnixSeconds,
+    pub checked_at: UnixSeconds,
     pub fingerprint: u64,
 }
 
@@ -32,6 +42,8 @@ pub(super) struct Parts<'a> {
     pub headers: &'a [u8],
     pub claims: &'a [u8],
     pub refresh_token: &'a str,
+    /// With when it expires. Not written beside a refresh token, nor when empty.
+    pub access_token: Option<(&'a str, UnixSeconds)>,
 }
 
 /// Where the parts lie in a plaintext.
@@ -43,6 +55,7 @@ pub(super) struct Layout {
     pub headers: Range<usize>,
     pub claims: Range<usize>,
     pub refresh_token: Range<usize>,
+    pub access_token: Option<(Range<usize>, UnixSeconds)>,
 }
 
 pub(super) fn write(numbers: &Numbers, parts: &Parts<'_>) -> Zeroizing<Vec<u8>> {
@@ -53,20 +66,35 @@ pub(super) fn write(numbers: &Numbers, parts: &Parts<'_>) -> Zeroizing<Vec<u8>> 
         parts.claims,
         parts.refresh_token.as_bytes(),
     ];
-    // Room for everything at once: a buffer that grows leaves copies of the token behind.
-    let room = variable.iter().fold(64_usize, |sum, part| {
-        sum.saturating_add(part.len()).saturating_add(10)
+    let access_token = parts
+        .access_token
+        .filter(|(token, _)| parts.refresh_token.is_empty() && !token.is_empty());
+    // Room for everything at once: a buffer that grows leaves copies of the tokens behind.
+    let variable_bytes = variable.iter().fold(0_usize, |sum, part| {
+        sum.saturating_add(part.len()).saturating_add(LONGEST_LENGTH)
     });
+    let access_bytes = access_token.map_or(0, |(token, _)| token.len().saturating_add(8 + LONGEST_LENGTH));
+    let room = FIXED_BYTES
+        .saturating_add(variable_bytes)
+        .saturating_add(access_bytes);
     let mut out = Zeroizing::new(Vec::with_capacity(room));
     out.push(VERSION);
     out.extend_from_slice(numbers.id.as_bytes());
-    for moment in [numbers.signed_in_at, numbers.renewed_at, numbers.expires_at] {
+    for moment in [
+        numbers.signed_in_at,
+        numbers.renewed_at,
+        numbers.expires_at,
+        numbers.checked_at,
+    ] {
         out.extend_from_slice(&moment.as_u64().to_be_bytes());
     }
     out.extend_from_slice(&numbers.fingerprint.to_be_bytes());
     for part in variable {
-        write_length(&mut out, part.len());
-        out.extend_from_slice(part);
+        write_part(&mut out, part);
+    }
+    if let Some((token, expires_at)) = access_token {
+        out.extend_from_slice(&expires_at.as_u64().to_be_bytes());
+        write_part(&mut out, token.as_bytes());
     }
     out
 }
@@ -81,6 +109,7 @@ pub(super) fn read(plaintext: &[u8]) -> Option<Layout> {
     let (signed_in_at, rest) = rest.split_first_chunk::<8>()?;
     let (renewed_at, rest) = rest.split_first_chunk::<8>()?;
     let (expires_at, rest) = rest.split_first_chunk::<8>()?;
+    let (checked_at, rest) = rest.split_first_chunk::<8>()?;
     let (fingerprint, rest) = rest.split_first_chunk::<8>()?;
     let moment = |bytes: &[u8; 8]| UnixSeconds::new(u64::from_be_bytes(*bytes));
     let mut at = plaintext.len().checked_sub(rest.len())?;
@@ -89,12 +118,13 @@ pub(super) fn read(plaintext: &[u8]) -> Option<Layout> {
         at = range.end;
         Some(range)
     };
-    let layout = Layout {
+    let mut layout = Layout {
         numbers: Numbers {
             id: SessionId::from_bytes(*id),
             signed_in_at: moment(signed_in_at),
             renewed_at: moment(renewed_at),
             expires_at: moment(expires_at),
+            checked_at: moment(checked_at),
             fingerprint: u64::from_be_bytes(*fingerprint),
         },
         subject: part()?,
@@ -102,8 +132,25 @@ pub(super) fn read(plaintext: &[u8]) -> Option<Layout> {
         headers: part()?,
         claims: part()?,
         refresh_token: part()?,
+        access_token: None,
     };
-    (layout.refresh_token.end == plaintext.len() && !layout.subject.is_empty()).then_some(layout)
+    if at < plaintext.len() {
+        layout.access_token = Some(read_access_token(plaintext, &layout.refresh_token)?);
+    }
+    (!layout.subject.is_empty()).then_some(layout)
+}
+
+/// What follows an empty refresh token, to the very end.
+fn read_access_token(plaintext: &[u8], refresh_token: &Range<usize>) -> Option<(Range<usize>, UnixSeconds)> {
+    let (expires_at, _) = plaintext.get(refresh_token.end..)?.split_first_chunk::<8>()?;
+    let token = read_part(plaintext, refresh_token.end.checked_add(8)?)?;
+    let right = refresh_token.is_empty() && !token.is_empty() && token.end == plaintext.len();
+    right.then(|| (token, UnixSeconds::new(u64::from_be_bytes(*expires_at))))
+}
+
+fn write_part(out: &mut Vec<u8>, part: &[u8]) {
+    write_length(out, part.len());
+    out.extend_from_slice(part);
 }
 
 fn write_length(out: &mut Vec<u8>, mut length: usize) {
@@ -134,80 +181,4 @@ fn read_part(plaintext: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn numbers() -> Numbers {
-        Numbers {
-            id: SessionId::from_bytes([9; 16]),
-            signed_in_at: UnixSeconds::new(1),
-            renewed_at: UnixSeconds::new(2),
-            expires_at: UnixSeconds::new(3),
-            fingerprint: 4,
-        }
-    }
-
-    fn parts<'a>(subject: &'a str, claims: &'a [u8], refresh_token: &'a str) -> Parts<'a> {
-        Parts {
-            subject,
-            sid: "sid",
-            headers: b"headers",
-            claims,
-            refresh_token,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_found(subject in ".{1,80}", claims in prop::collection::vec(any::<u8>(), 0..20_000), token in "[ -~]{0,200}") {
-            let bytes = write(&numbers(), &parts(&subject, &claims, &token));
-            let layout = read(&bytes).unwrap();
-            prop_assert_eq!(layout.numbers, numbers());
-            prop_assert_eq!(&bytes[layout.subject], subject.as_bytes());
-            prop_assert_eq!(&bytes[layout.sid], b"sid");
-            prop_assert_eq!(&bytes[layout.headers], b"headers");
-            prop_assert_eq!(&bytes[layout.claims], &claims[..]);
-            prop_assert_eq!(&bytes[layout.refresh_token], token.as_bytes());
-        }
-
-        #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&bytes);
-            let _ = read(&[&[VERSION][..], &bytes].concat());
-        }
-    }
-
-    #[test]
-    fn the_token_comes_last() {
-        let bytes = write(&numbers(), &parts("u1", b"{}", "token"));
-        assert!(bytes.ends_with(b"token"));
-    }
-
-    #[test]
-    fn writing_never_moves_the_buffer() {
-        let claims = vec![7; 20_000];
-        let bytes = write(&numbers(), &parts("u1", &claims, "token"));
-        assert!(bytes.capacity() < bytes.len() + 200);
-    }
-
-    #[test]
-    fn anything_else_is_no_session() {
-        let good = write(&numbers(), &parts("u1", b"{}", "token"));
-        for length in 0..good.len() {
-            assert_eq!(read(&good[..length]), None, "{length}");
-        }
-        assert_eq!(read(&[&good[..], b"x"].concat()), None, "surplus");
-        let mut version = good.clone();
-        version[0] = 2;
-        assert_eq!(read(&version), None, "version");
-        assert_eq!(
-            read(&write(&numbers(), &parts("", b"{}", ""))),
-            None,
-            "no subject"
-        );
-        let mut endless = good[..49].to_vec();
-        endless.extend_from_slice(&[0xFF; 12]);
-        assert_eq!(read(&endless), None, "length without an end");
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@
 
 use super::keyring::{KeyRing, Purpose};
 use super::seal::{SealError, SealReason, sealed_length};
-pub use super::session::{Ended, Limits, Session, SessionView};
+pub use super::session::{Ended, Limits, Session, SessionId, SessionView};
 use super::settings::SIBLINGS;
 pub use super::settings::{CookieSettings, CookieSettingsError, SameSite};
 use crate::clock::UnixSeconds;
@@ -195,6 +195,25 @@ impl SessionCookies {
         }
         self.expire_carried(request_headers, count, &mut lines);
         Ok(lines)
+    }
+
+    /// Seals a session for another replica, or for a store to keep. It opens under its own id only, and never as a cookie.
+    ///
+    /// # Errors
+    /// Only when the system gives no random bytes: ours, not transient.
+    pub fn seal_shared(&self, session: &Session) -> Result<String, SealError> {
+        let context = session.id();
+        self.keyring
+            .seal(Purpose::Shared, context.as_bytes(), &session.to_plaintext())
+    }
+
+    /// Opens what [`seal_shared`](Self::seal_shared) made of the session of this id; `None` when it is anything else, or
+    /// is over.
+    pub fn open_shared(&self, id: SessionId, sealed: &[u8], now: UnixSeconds) -> Option<Session> {
+        let opened = self.keyring.open(Purpose::Shared, id.as_bytes(), sealed).ok()?;
+        let view = SessionView::read(opened.plaintext)?;
+        view.judge(self.limits, now).ok()?;
+        Some(view.to_session())
     }
 
     /// The `Set-Cookie` lines that make the browser forget every session cookie the request carried.

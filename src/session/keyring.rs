@@ -95,6 +95,10 @@ pub enum Purpose {
     SignIn,
     /// The `state` of a sign-out.
     SignOut,
+    /// A session handed from one replica to another, or kept by a store. The value's name is the session's id.
+    Shared,
+    /// Tokens in forms of the proxy's own pages.
+    Form,
 }
 
 /// Why a list of keys is no ring. All are the operator's to mend.
@@ -131,6 +135,8 @@ pub(super) struct RingKey {
     session: Xaes256Gcm,
     sign_in: Xaes256Gcm,
     sign_out: Xaes256Gcm,
+    shared: Xaes256Gcm,
+    form: Xaes256Gcm,
 }
 
 impl SessionKey {
@@ -176,6 +182,8 @@ impl Purpose {
             Self::Session => "session",
             Self::SignIn => "login",
             Self::SignOut => "logout-state",
+            Self::Shared => "shared",
+            Self::Form => "form",
         }
     }
 }
@@ -259,6 +267,8 @@ impl RingKey {
             session: cipher(Purpose::Session)?,
             sign_in: cipher(Purpose::SignIn)?,
             sign_out: cipher(Purpose::SignOut)?,
+            shared: cipher(Purpose::Shared)?,
+            form: cipher(Purpose::Form)?,
         })
     }
 
@@ -271,6 +281,8 @@ impl RingKey {
             Purpose::Session => &self.session,
             Purpose::SignIn => &self.sign_in,
             Purpose::SignOut => &self.sign_out,
+            Purpose::Shared => &self.shared,
+            Purpose::Form => &self.form,
         }
     }
 }

@@ -51,7 +51,7 @@ pub enum Effect {
 }
 
 /// Why sessions end before their time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The user signed out here.
@@ -68,6 +68,9 @@ pub enum Cause {
     RefreshRefused,
     /// Logto answered a re-check for another user.
     OtherUser,
+    /// So much was revoked that what was oldest could not be remembered one by one; every session of that time ended.
+    /// Never told to other replicas.
+    Forgotten,
 }
 
 impl Cause {
@@ -81,6 +84,7 @@ impl Cause {
             Self::SessionsPage => "sessions_page",
             Self::RefreshRefused => "refresh_refused",
             Self::OtherUser => "other_user",
+            Self::Forgotten => "forgotten",
         }
     }
 }

@@ -7,30 +7,20 @@
 //! [`Session`] owns its parts and is what a sign-in makes; [`SessionView`] is what a request presents: the opened
 //! plaintext with the parts found but not read.
 
-use super::codec::{self, Layout, Numbers, Parts};
+use super::codec::{self, Numbers, Parts};
+pub use super::id::{NoRandomness, NotASessionId, SessionId};
+use super::revocation::Marks;
+pub use super::view::SessionView;
 use crate::clock::UnixSeconds;
 use crate::identity::claims::Claims;
 use crate::identity::headers::{HeaderRules, ProjectedHeaders};
 use crate::secret::SecretText;
-use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::ops::Range;
-use std::str::FromStr;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// How far the clocks of two proxies may differ.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
-/// Names one session; 128 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId([u8; 16]);
-
-/// A text is not a [`SessionId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a session id")]
-pub struct NotASessionId;
+pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// What a sign-in proved, from verified tokens only.
 pub struct Established {
@@ -40,38 +30,53 @@ pub struct Established {
     pub sid: Option<String>,
     /// The claims that something uses, nothing else.
     pub claims: Claims,
-    /// When.
+    /// When: the moment just before the tokens were asked for, not the one at which they came. What is learnt of the user
+    /// meanwhile (a suspension, a logout token) then ends this session too.
     pub signed_in_at: UnixSeconds,
     /// After this it is over, whatever happens.
     pub lifetime: Duration,
     /// Logto's refresh token, where one was issued.
     pub refresh_token: Option<SecretText>,
+    /// Logto's access token for userinfo and when it expires. Kept only where there is no refresh token.
+    pub access_token: Option<(SecretText, UnixSeconds)>,
     /// The claims as request headers, made by the rules with this fingerprint.
     pub headers: ProjectedHeaders,
     /// [`HeaderRules::fingerprint`] of those rules.
     pub fingerprint: u64,
 }
 
-/// No session was established, because the system gave no random bytes. Ours, not transient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system gave no random bytes")]
-pub struct NoRandomness;
+/// What a re-check found, from verified tokens or from userinfo only.
+pub struct Confirmation {
+    /// When Logto was asked: the moment just before the call.
+    pub at: UnixSeconds,
+    /// The claims that something uses, nothing else.
+    pub claims: Claims,
+    /// The claims as request headers, made by the rules with this fingerprint.
+    pub headers: ProjectedHeaders,
+    /// [`HeaderRules::fingerprint`] of those rules.
+    pub fingerprint: u64,
+    /// The refresh token to use from now on; `None`: there is none.
+    pub refresh_token: Option<SecretText>,
+    /// A new access token and when it expires; `None`: the one the session has stays. Kept only where there is no
+    /// refresh token.
+    pub access_token: Option<(SecretText, UnixSeconds)>,
+}
 
 /// A session with all its parts.
 pub struct Session {
-    numbers: Numbers,
-    subject: String,
-    sid: Option<String>,
-    claims: Claims,
-    headers: ProjectedHeaders,
-    refresh_token: Option<SecretText>,
+    pub(super) numbers: Numbers,
+    pub(super) subject: String,
+    pub(super) sid: Option<String>,
+    pub(super) claims: Claims,
+    pub(super) headers: ProjectedHeaders,
+    pub(super) tokens: Tokens,
 }
 
-/// A session as a request presents it, within its limits. Reading the numbers costs nothing; the rest is read when asked
-/// for. The plaintext is wiped when dropped.
-pub struct SessionView {
-    plaintext: Zeroizing<Vec<u8>>,
-    layout: Layout,
+/// Logto's tokens: one kind at most, and none of them empty.
+pub(super) enum Tokens {
+    None,
+    Refresh(SecretText),
+    Access(SecretText, UnixSeconds),
 }
 
 /// How long sessions live, as configured now. A session sealed under longer limits is judged by these.
@@ -94,68 +99,8 @@ pub enum Ended {
     Future,
 }
 
-impl SessionId {
-    /// Reads an id back.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The random bytes.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl Serialize for SessionId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for SessionId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl FromStr for SessionId {
-    type Err = NotASessionId;
-
-    /// Reads the 32 lower-case hexadecimal digits that [`fmt::Display`] writes.
-    fn from_str(text: &str) -> Result<Self, NotASessionId> {
-        let digits = text.as_bytes();
-        let (pairs, rest) = digits.as_chunks::<2>();
-        if pairs.len() != 16 || !rest.is_empty() {
-            return Err(NotASessionId);
-        }
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(NotASessionId),
-        };
-        let mut id = [0; 16];
-        for (place, [high, low]) in id.iter_mut().zip(pairs) {
-            *place = digit(*high)? << 4 | digit(*low)?;
-        }
-        Ok(Self(id))
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
-
 impl Limits {
-    fn judge(self, numbers: &Numbers, now: UnixSeconds) -> Result<(), Ended> {
+    pub(super) fn judge(self, numbers: &Numbers, now: UnixSeconds) -> Result<(), Ended> {
         let latest = now.plus(CLOCK_SKEW);
         if numbers.renewed_at > latest || numbers.signed_in_at > latest {
             return Err(Ended::Future);
@@ -170,15 +115,29 @@ impl Limits {
     }
 }
 
+impl Tokens {
+    pub(super) fn keep(
+        refresh_token: Option<SecretText>,
+        access_token: Option<(SecretText, UnixSeconds)>,
+    ) -> Self {
+        let is_there = |token: &SecretText| !token.expose().is_empty();
+        if let Some(token) = refresh_token.filter(is_there) {
+            return Self::Refresh(token);
+        }
+        match access_token {
+            Some((token, expires_at)) if is_there(&token) => Self::Access(token, expires_at),
+            Some(_) | None => Self::None,
+        }
+    }
+}
+
 impl Session {
     /// A new session for a user who just signed in. Nothing of an earlier one is taken over.
     ///
     /// # Errors
     /// [`NoRandomness`].
     pub fn establish(established: Established) -> Result<Self, NoRandomness> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| NoRandomness)?;
-        Ok(Self::with_id(SessionId(id), established))
+        Ok(Self::with_id(SessionId::random()?, established))
     }
 
     pub(super) fn with_id(id: SessionId, established: Established) -> Self {
@@ -188,15 +147,45 @@ impl Session {
                 signed_in_at: established.signed_in_at,
                 renewed_at: established.signed_in_at,
                 expires_at: established.signed_in_at.plus(established.lifetime),
+                checked_at: established.signed_in_at,
                 fingerprint: established.fingerprint,
             },
             subject: established.subject,
             sid: established.sid.filter(|sid| !sid.is_empty()),
             claims: established.claims,
             headers: established.headers,
-            refresh_token: established
-                .refresh_token
-                .filter(|token| !token.expose().is_empty()),
+            tokens: Tokens::keep(established.refresh_token, established.access_token),
+        }
+    }
+
+    /// The same session as a re-check found it: same id, user, beginning, use and end; claims, headers and tokens anew.
+    #[must_use]
+    pub fn confirmed(&self, confirmation: Confirmation) -> Self {
+        let access_token = confirmation.access_token.or_else(|| {
+            self.access_token()
+                .map(|(token, expires_at)| (token.clone(), expires_at))
+        });
+        Self {
+            numbers: Numbers {
+                checked_at: confirmation.at,
+                fingerprint: confirmation.fingerprint,
+                ..self.numbers
+            },
+            subject: self.subject.clone(),
+            sid: self.sid.clone(),
+            claims: confirmation.claims,
+            headers: confirmation.headers,
+            tokens: Tokens::keep(confirmation.refresh_token, access_token),
+        }
+    }
+
+    /// What revocations judge it by.
+    pub fn marks(&self) -> Marks<'_> {
+        Marks {
+            id: self.id(),
+            sid: self.sid(),
+            subject: self.subject(),
+            signed_in_at: self.signed_in_at(),
         }
     }
 
@@ -220,7 +209,7 @@ impl Session {
         &self.claims
     }
 
-    /// When the user signed in.
+    /// When the user signed in: just before the tokens were asked for.
     pub const fn signed_in_at(&self) -> UnixSeconds {
         self.numbers.signed_in_at
     }
@@ -235,6 +224,11 @@ impl Session {
         self.numbers.expires_at
     }
 
+    /// When Logto last confirmed it; at first, when the user signed in.
+    pub const fn checked_at(&self) -> UnixSeconds {
+        self.numbers.checked_at
+    }
+
     /// When it is over if it is not renewed.
     #[must_use]
     pub fn idle_expires_at(&self, idle: Duration) -> UnixSeconds {
@@ -243,7 +237,18 @@ impl Session {
 
     /// Logto's refresh token, where one was issued.
     pub const fn refresh_token(&self) -> Option<&SecretText> {
-        self.refresh_token.as_ref()
+        match &self.tokens {
+            Tokens::Refresh(token) => Some(token),
+            Tokens::Access(..) | Tokens::None => None,
+        }
+    }
+
+    /// Logto's access token for userinfo and when it expires. There is none where there is a refresh token.
+    pub fn access_token(&self) -> Option<(&SecretText, UnixSeconds)> {
+        match &self.tokens {
+            Tokens::Access(token, expires_at) => Some((token, *expires_at)),
+            Tokens::Refresh(_) | Tokens::None => None,
+        }
     }
 
     /// Notes that it was in use at `now`. Never makes it live longer than its lifetime.
@@ -265,7 +270,10 @@ impl Session {
             sid: self.sid().unwrap_or_default(),
             headers: self.headers.as_bytes(),
             claims: &self.claims.to_json(),
-            refresh_token: self.refresh_token.as_ref().map_or("", SecretText::expose),
+            refresh_token: self.refresh_token().map_or("", SecretText::expose),
+            access_token: self
+                .access_token()
+                .map(|(token, expires_at)| (token.expose(), expires_at)),
         };
         codec::write(&self.numbers, &parts)
     }
@@ -277,8 +285,10 @@ impl Session {
             .map(|(name, value)| (format!("claim {name}"), value.to_string().len()))
             .collect();
         sizes.push(("header values".to_owned(), self.headers.as_bytes().len()));
-        if let Some(token) = &self.refresh_token {
-            sizes.push(("refresh token".to_owned(), token.expose().len()));
+        match &self.tokens {
+            Tokens::Refresh(token) => sizes.push(("refresh token".to_owned(), token.expose().len())),
+            Tokens::Access(token, _) => sizes.push(("access token".to_owned(), token.expose().len())),
+            Tokens::None => {}
         }
         sizes.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
         sizes
@@ -292,110 +302,8 @@ impl fmt::Debug for Session {
 }
 
 impl Numbers {
-    fn idle_expires_at(&self, idle: Duration) -> UnixSeconds {
+    pub(super) fn idle_expires_at(&self, idle: Duration) -> UnixSeconds {
         self.renewed_at.plus(idle).min(self.expires_at)
-    }
-}
-
-impl SessionView {
-    /// Finds the parts of a plaintext; `None` when it is no session of a version known here.
-    pub(super) fn read(plaintext: Zeroizing<Vec<u8>>) -> Option<Self> {
-        let layout = codec::read(&plaintext)?;
-        let view = Self { plaintext, layout };
-        // Checked once here, so that `subject` and `sid` cannot fail.
-        std::str::from_utf8(view.bytes(&view.layout.subject)).ok()?;
-        std::str::from_utf8(view.bytes(&view.layout.sid)).ok()?;
-        Some(view)
-    }
-
-    pub(super) fn judge(&self, limits: Limits, now: UnixSeconds) -> Result<(), Ended> {
-        limits.judge(&self.layout.numbers, now)
-    }
-
-    /// Names this session.
-    pub const fn id(&self) -> SessionId {
-        self.layout.numbers.id
-    }
-
-    /// The user: claim `sub`.
-    pub fn subject(&self) -> &str {
-        self.text(&self.layout.subject)
-    }
-
-    /// Logto's own session, where it names one: claim `sid`.
-    pub fn sid(&self) -> Option<&str> {
-        Some(self.text(&self.layout.sid)).filter(|sid| !sid.is_empty())
-    }
-
-    /// When the user signed in.
-    pub const fn signed_in_at(&self) -> UnixSeconds {
-        self.layout.numbers.signed_in_at
-    }
-
-    /// When it was last renewed.
-    pub const fn renewed_at(&self) -> UnixSeconds {
-        self.layout.numbers.renewed_at
-    }
-
-    /// When it is over, whatever happens.
-    pub const fn expires_at(&self) -> UnixSeconds {
-        self.layout.numbers.expires_at
-    }
-
-    /// When it is over if it is not renewed.
-    #[must_use]
-    pub fn idle_expires_at(&self, idle: Duration) -> UnixSeconds {
-        self.layout.numbers.idle_expires_at(idle)
-    }
-
-    /// The user's request headers. Copied in one piece out of the plaintext when the rules are those they were made by;
-    /// made anew from the kept claims when the configuration has changed since.
-    pub fn headers(&self, rules: &HeaderRules) -> ProjectedHeaders {
-        if self.layout.numbers.fingerprint == rules.fingerprint() {
-            return self.stored_headers();
-        }
-        rules.project(&self.claims())
-    }
-
-    /// The claims that were kept. Reads JSON: not for every request.
-    pub fn claims(&self) -> Claims {
-        Claims::from_json(self.bytes(&self.layout.claims)).unwrap_or_default()
-    }
-
-    /// Logto's refresh token, where one was issued.
-    pub fn refresh_token(&self) -> Option<SecretText> {
-        let token = self.text(&self.layout.refresh_token);
-        (!token.is_empty()).then(|| SecretText::new(token.to_owned()))
-    }
-
-    /// Everything, owned: to renew it, or to show it to its user.
-    pub fn into_session(self) -> Session {
-        Session {
-            numbers: self.layout.numbers,
-            subject: self.subject().to_owned(),
-            sid: self.sid().map(str::to_owned),
-            claims: self.claims(),
-            headers: self.stored_headers(),
-            refresh_token: self.refresh_token(),
-        }
-    }
-
-    fn stored_headers(&self) -> ProjectedHeaders {
-        ProjectedHeaders::from_bytes(Bytes::copy_from_slice(self.bytes(&self.layout.headers)))
-    }
-
-    fn bytes(&self, range: &Range<usize>) -> &[u8] {
-        self.plaintext.get(range.clone()).unwrap_or_default()
-    }
-
-    fn text(&self, range: &Range<usize>) -> &str {
-        std::str::from_utf8(self.bytes(range)).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for SessionView {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SessionView({})", self.layout.numbers.id)
     }
 }
 

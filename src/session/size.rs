@@ -40,6 +40,7 @@ fn typical_session(rules: &HeaderRules, kept: &[ClaimPath], from_hugging_face: b
         signed_in_at: UnixSeconds::new(0),
         lifetime: Duration::ZERO,
         refresh_token: Some(SecretText::new("x".repeat(REFRESH_TOKEN))),
+        access_token: None,
     };
     Session::with_id(SessionId::from_bytes([0; 16]), established)
 }

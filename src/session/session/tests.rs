@@ -20,6 +20,7 @@ pub(in crate::session) fn established(claims: &serde_json::Value) -> Established
         signed_in_at: START,
         lifetime: LIMITS.lifetime,
         refresh_token: Some(SecretText::new("r".repeat(43))),
+        access_token: None,
         headers: rules().project(&claims),
         fingerprint: rules().fingerprint(),
         claims,
@@ -46,7 +47,7 @@ fn a_session_survives_being_written_and_read() {
     assert_eq!(view.expires_at(), START.plus(LIMITS.lifetime));
     assert_eq!(view.refresh_token(), session.refresh_token().cloned());
     assert_eq!(view.headers(&rules()), session.headers);
-    let again = view.into_session();
+    let again = view.to_session();
     assert_eq!(again.claims(), session.claims());
     assert_eq!(*again.to_plaintext(), *session.to_plaintext());
 }
@@ -62,7 +63,7 @@ fn what_is_absent_stays_absent() {
     let view = view(&session);
     assert_eq!(view.sid(), None);
     assert_eq!(view.refresh_token(), None);
-    let session = view.into_session();
+    let session = view.to_session();
     assert!(session.sid().is_none() && session.refresh_token().is_none());
     assert_eq!(session.claims(), &Claims::default());
 }
