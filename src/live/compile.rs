@@ -243,6 +243,10 @@ fn endpoint_paths(config: &Config) -> EndpointPaths {
         callback: endpoints.callback.clone(),
         sign_out: endpoints.sign_out.clone(),
         user: endpoints.user.clone(),
+        back_channel_logout: endpoints.back_channel_logout.clone(),
+        webhook: endpoints.webhook.clone(),
+        sessions: endpoints.sessions.clone(),
+        sessions_revoke: endpoints.sessions_revoke(),
     }
 }
 

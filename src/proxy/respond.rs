@@ -8,7 +8,7 @@ use crate::pages::{self, Problem, answer};
 use crate::policy::Unauthenticated;
 use crate::request::{CleanRequest, Reject};
 use crate::upstream::{Fault, UpstreamError};
-use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 /// Answers a message that is refused as it stands, and ends the connection: where the next message on it
@@ -49,24 +49,9 @@ pub(super) async fn unauthenticated(
     let mut response = if redirects {
         endpoints.begin_sign_in(request).await
     } else {
-        status_401(endpoints, request)
+        endpoints.unauthenticated(request)
     };
     close_if_body_unread(request.has_body(), response.headers_mut());
-    response
-}
-
-fn status_401(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
-    let document = json!({
-        "error": "unauthenticated",
-        "error_description": "there is no valid session",
-        "sign_in_url": endpoints.sign_in_url(&endpoints.page_of(request)),
-    });
-    let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
-    let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    if *request.method() == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
     response
 }
 
