@@ -23,6 +23,7 @@ pub mod proxy;
 pub mod request;
 pub mod secret;
 pub mod session;
+pub mod store;
 pub mod streams;
 pub mod tasks;
 pub mod telemetry;

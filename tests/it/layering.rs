@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["request"],
     &["policy"],
     &["session", "logto", "upstream"],
+    &["store"],
     &["config"],
     &["endpoints", "proxy"],
     &["live"],
