@@ -23,16 +23,16 @@ use std::time::Duration;
 /// A logout token is below 2 KiB.
 const MAXIMUM_FORM_BYTES: usize = 32 * 1024;
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
-/// How far Logto's clock may be behind: so much longer than its own time a token may be accepted.
-const LEEWAY: Duration = Duration::from_secs(60);
+/// How far the clocks of two proxies may differ: where one refuses a token by its age, another may still take it.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Why a logout was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
     /// Not one form with one `logout_token`.
     Form,
-    /// The token did not pass.
-    Token,
+    /// The token did not pass this check.
+    Token(&'static str),
     /// It was taken before.
     Replayed,
     /// It could not be judged, because Logto's keys could not be had.
@@ -46,7 +46,7 @@ impl Refusal {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Form => "malformed",
-            Self::Token => "invalid",
+            Self::Token(check) => check,
             Self::Replayed => "replayed",
             Self::Unavailable => "unavailable",
             Self::NotKept => "not_kept",
@@ -56,7 +56,7 @@ impl Refusal {
     const fn description(self) -> &'static str {
         match self {
             Self::Form => "exactly one logout_token is expected, as a form",
-            Self::Token => "the logout token is not valid",
+            Self::Token(_) => "the logout token is not valid",
             Self::Replayed => "the logout token was used before",
             Self::Unavailable => "the logout token cannot be verified right now",
             Self::NotKept => "the logout could not be completed",
@@ -66,7 +66,7 @@ impl Refusal {
     const fn code(self) -> &'static str {
         match self {
             Self::NotKept | Self::Unavailable => "logout_failed",
-            Self::Form | Self::Token | Self::Replayed => "invalid_request",
+            Self::Form | Self::Token(_) | Self::Replayed => "invalid_request",
         }
     }
 }
@@ -130,8 +130,16 @@ impl Logout {
     async fn carry_out(self) -> Result<(), Refusal> {
         let proved = self.logto.verify_logout_token(self.token.expose()).await;
         let token = proved.map_err(|error| refusal_of(&error))?.into_inner();
-        let keep = token.expires_at.since(self.clock.now()).saturating_add(LEEWAY);
-        if !self.notifier.store().first_use("jti", token.jti.as_bytes(), keep).await {
+        let keep = token
+            .refused_from
+            .since(self.clock.now())
+            .saturating_add(CLOCK_SKEW);
+        if !self
+            .notifier
+            .store()
+            .first_use("jti", token.jti.as_bytes(), keep)
+            .await
+        {
             tracing::warn!("a logout token was sent again and refused");
             return Err(Refusal::Replayed);
         }
@@ -141,7 +149,7 @@ impl Logout {
                 subject,
                 except: None,
             },
-            (None, None) => return Err(Refusal::Token),
+            (None, None) => return Err(Refusal::Token("sub")),
         };
         let effect = Effect::End(Cause::BackChannelLogout);
         match self.notifier.publish(scope, effect, self.lifetime).await {
@@ -153,10 +161,10 @@ impl Logout {
 
 fn refusal_of(error: &LogtoError) -> Refusal {
     tracing::warn!(%error, "a logout token was refused");
-    if error.is_transient() || matches!(error.kind(), LogtoErrorKind::Misconfigured { .. }) {
-        Refusal::Unavailable
-    } else {
-        Refusal::Token
+    match error.kind() {
+        LogtoErrorKind::InvalidToken { check } => Refusal::Token(check),
+        // Its keys could not be had.
+        _ => Refusal::Unavailable,
     }
 }
 
@@ -174,7 +182,12 @@ mod tests {
         };
         assert!(is("application/x-www-form-urlencoded"));
         assert!(is("Application/X-WWW-Form-Urlencoded ; charset=utf-8"));
-        for other in ["", "text/plain", "application/json", "application/x-www-form-urlencodedx"] {
+        for other in [
+            "",
+            "text/plain",
+            "application/json",
+            "application/x-www-form-urlencodedx",
+        ] {
             assert!(!is(other), "{other:?}");
         }
         assert!(!is_form(&HeaderMap::new()));

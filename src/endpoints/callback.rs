@@ -14,7 +14,7 @@ use crate::http::body::{self, Body};
 use crate::pages::{Problem, answer};
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::session::{BindingHash, Presented};
 use ::http::{Response, StatusCode, header};
 

@@ -4,7 +4,7 @@
 //! other, and only for an hour. A browser's word on where a form comes from is asked for besides, not instead.
 
 use crate::clock::UnixSeconds;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::session::{KeyRing, Purpose};
 use ::http::{HeaderMap, header};
 use std::time::Duration;
@@ -66,7 +66,11 @@ mod tests {
         let is_valid = |token: &str, session, now| is_valid(token, &keyring, session, now);
         assert!(is_valid(&token, mine, now));
         assert!(is_valid(&token, mine, now.plus(LIFETIME)));
-        assert!(!is_valid(&token, mine, now.plus(LIFETIME + Duration::from_secs(1))));
+        assert!(!is_valid(
+            &token,
+            mine,
+            now.plus(LIFETIME + Duration::from_secs(1))
+        ));
         assert!(!is_valid(&token, yours, now));
         assert!(!is_valid(&token, mine, UnixSeconds::new(999_900)));
         assert!(!is_valid("", mine, now));
@@ -74,7 +78,9 @@ mod tests {
         let time = now.as_u64().to_be_bytes();
         let other = keyring.seal(Purpose::SignOut, mine.as_bytes(), &time).unwrap();
         assert!(!is_valid(&other, mine, now));
-        let longer = keyring.seal(Purpose::Form, mine.as_bytes(), b"123456789").unwrap();
+        let longer = keyring
+            .seal(Purpose::Form, mine.as_bytes(), b"123456789")
+            .unwrap();
         assert!(!is_valid(&longer, mine, now));
     }
 
@@ -93,11 +99,23 @@ mod tests {
         assert!(says(&[("origin", "https://app.example.com")]));
         for site in ["cross-site", "same-site", "none", ""] {
             assert!(!says(&[("sec-fetch-site", site)]), "{site:?}");
-            assert!(!says(&[("sec-fetch-site", site), ("origin", "https://app.example.com")]));
+            assert!(!says(&[
+                ("sec-fetch-site", site),
+                ("origin", "https://app.example.com")
+            ]));
         }
-        for other in ["null", "", "http://app.example.com", "https://app.example.com.evil.test", "https://app.example.com/"] {
+        for other in [
+            "null",
+            "",
+            "http://app.example.com",
+            "https://app.example.com.evil.test",
+            "https://app.example.com/",
+        ] {
             assert!(!says(&[("origin", other)]), "{other:?}");
-            assert!(!says(&[("sec-fetch-site", "same-origin"), ("origin", other)]), "{other:?}");
+            assert!(
+                !says(&[("sec-fetch-site", "same-origin"), ("origin", other)]),
+                "{other:?}"
+            );
         }
     }
 }

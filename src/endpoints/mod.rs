@@ -161,7 +161,14 @@ impl Endpoints {
     async fn begin(&self, request: &CleanRequest, occasion: Occasion) -> Response<Body> {
         let target = request.target().path_and_query().as_str();
         let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
-        sign_in::begin(self, request, &return_path, &sign_in::Choices::default(), occasion).await
+        sign_in::begin(
+            self,
+            request,
+            &return_path,
+            &sign_in::Choices::default(),
+            occasion,
+        )
+        .await
     }
 
     /// The session of a request, unless it is over, be it only that it was ended: the cookie of such a one opens nothing.

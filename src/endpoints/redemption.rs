@@ -13,7 +13,8 @@ use crate::logto::{Fault, Logto, LogtoError, LogtoErrorKind, RedeemRequest, Sign
 use crate::pages::Problem;
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
-use crate::session::{Confirmation, Established, NoRandomness, Presented, Session};
+use crate::session::id::NoRandomness;
+use crate::session::{Confirmation, Established, Presented, Session};
 use crate::store::Store;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,4 +140,3 @@ fn problem_of(error: &LogtoError) -> Problem {
         _ => Problem::NotVerified,
     }
 }
-

@@ -111,7 +111,9 @@ fn page(
         known,
         // A link on another site must not make the page say so.
         has_ended: request.target().query() == Some(DONE)
-            && headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),
+            && headers
+                .get("sec-fetch-site")
+                .is_some_and(|site| site == "same-origin"),
         action: &endpoints.paths.sessions_revoke,
         form_token,
         form_origin: form_origin.as_deref(),

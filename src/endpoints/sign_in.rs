@@ -13,7 +13,7 @@ use crate::http::navigation;
 use crate::logto::{AuthorizationRequest, Metadata, is_identifier, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::session::{Binding, Presented};
 use ::http::{Response, StatusCode};
 use std::sync::Arc;

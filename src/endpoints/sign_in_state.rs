@@ -6,7 +6,7 @@
 
 use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::session::{KeyRing, Purpose};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

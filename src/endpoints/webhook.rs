@@ -12,6 +12,7 @@ use crate::pages::answer;
 use crate::request::CleanRequest;
 use crate::session::{Cause, Effect, Scope};
 use ::http::{Response, StatusCode};
+use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -42,13 +43,13 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
     let event = match webhook::read(key, signature.as_deref(), &body, endpoints.clock.now()) {
         Ok(event) => event,
         Err(refusal) => {
-            tracing::warn!(reason = refusal.as_str(), "a webhook was refused");
-            endpoints.metrics.webhook("unknown", refusal.as_str());
+            tracing::warn!(reason = refusal.name(), "a webhook was refused");
+            endpoints.metrics.webhook("unknown", refusal.name());
             return answer::text(StatusCode::UNAUTHORIZED, "not accepted\n");
         }
     };
-    let name = name_of(&event);
-    let Some((scope, effect)) = consequence(event) else {
+    let name = event.name();
+    let Some((scopes, effect)) = consequence(event) else {
         endpoints.metrics.webhook(name, "ignored");
         return answer::empty(StatusCode::NO_CONTENT);
     };
@@ -61,41 +62,97 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
     // Once remembered it must take effect, whether or not Logto still waits for the answer.
     let task = endpoints.tasks.spawn(async move {
         let digest = Sha256::digest(&body);
-        if !notifier.store().first_use("webhook", &digest, REMEMBERED_FOR).await {
-            return "repeated";
+        if !notifier
+            .store()
+            .first_use("webhook", &digest, REMEMBERED_FOR)
+            .await
+        {
+            return Outcome::Repeated;
         }
-        match notifier.publish(scope, effect, matters_for).await {
-            Kept::Yes | Kept::Pending => "accepted",
-            Kept::No => "not_kept",
+        let all = scopes
+            .into_iter()
+            .map(|scope| notifier.publish(scope, effect, matters_for));
+        if join_all(all).await.contains(&Kept::No) {
+            Outcome::NotKept
+        } else {
+            Outcome::Accepted
         }
     });
-    let outcome = task.await.unwrap_or("not_kept");
-    endpoints.metrics.webhook(name, outcome);
-    answer::empty(StatusCode::OK)
+    let outcome = task.await.unwrap_or(Outcome::NotKept);
+    endpoints.metrics.webhook(name, outcome.as_str());
+    match outcome {
+        Outcome::Accepted | Outcome::Repeated => answer::empty(StatusCode::OK),
+        Outcome::NotKept => answer::text(StatusCode::INTERNAL_SERVER_ERROR, "not recorded\n"),
+    }
 }
 
-/// The word for an event in the metrics.
-const fn name_of(event: &WebhookEvent) -> &'static str {
-    match event {
-        WebhookEvent::Suspended { .. } => "suspended",
-        WebhookEvent::Deleted { .. } => "deleted",
-        WebhookEvent::Changed { .. } => "changed",
-        WebhookEvent::MembershipChanged => "membership_changed",
-        WebhookEvent::Other => "other",
+/// What became of a message that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Accepted,
+    /// It was taken before.
+    Repeated,
+    /// It is in force in this process, but could not be kept.
+    NotKept,
+}
+
+impl Outcome {
+    /// The word for it in the metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Repeated => "repeated",
+            Self::NotKept => "not_kept",
+        }
     }
 }
 
 /// What an event means for whose sessions.
-fn consequence(event: WebhookEvent) -> Option<(Scope, Effect)> {
+fn consequence(event: WebhookEvent) -> Option<(Vec<Scope>, Effect)> {
     let all_of = |subject| Scope::Subject {
         subject,
         except: None,
     };
     match event {
-        WebhookEvent::Suspended { subject } => Some((all_of(subject), Effect::End(Cause::Suspended))),
-        WebhookEvent::Deleted { subject } => Some((all_of(subject), Effect::End(Cause::Deleted))),
-        WebhookEvent::Changed { subject } => Some((all_of(subject), Effect::Recheck)),
-        WebhookEvent::MembershipChanged => Some((Scope::Everyone, Effect::Recheck)),
+        WebhookEvent::Suspended { subject } => Some((vec![all_of(subject)], Effect::End(Cause::Suspended))),
+        WebhookEvent::Deleted { subject } => Some((vec![all_of(subject)], Effect::End(Cause::Deleted))),
+        WebhookEvent::Changed { subjects } => {
+            Some((subjects.into_iter().map(all_of).collect(), Effect::Recheck))
+        }
+        WebhookEvent::MembershipChanged => Some((vec![Scope::Everyone], Effect::Recheck)),
         WebhookEvent::Other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn withdrawn_access_ends_sessions_and_changes_have_them_confirmed() {
+        let user = || "user".to_owned();
+        let all = || Scope::Subject {
+            subject: user(),
+            except: None,
+        };
+        let ends = |cause| Some((vec![all()], Effect::End(cause)));
+        assert_eq!(
+            consequence(WebhookEvent::Suspended { subject: user() }),
+            ends(Cause::Suspended)
+        );
+        assert_eq!(
+            consequence(WebhookEvent::Deleted { subject: user() }),
+            ends(Cause::Deleted)
+        );
+        let changed = WebhookEvent::Changed {
+            subjects: vec![user(), "other".to_owned()],
+        };
+        let (scopes, effect) = consequence(changed).unwrap();
+        assert_eq!((scopes.len(), effect), (2, Effect::Recheck));
+        assert_eq!(
+            consequence(WebhookEvent::MembershipChanged),
+            Some((vec![Scope::Everyone], Effect::Recheck))
+        );
+        assert_eq!(consequence(WebhookEvent::Other), None);
     }
 }
