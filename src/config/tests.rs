@@ -4,6 +4,7 @@ mod errors;
 mod in_step;
 mod overlay;
 mod secrecy;
+mod sessions;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -99,11 +100,23 @@ fn the_defaults_are_the_documented_ones() {
     assert!(config.session.secure);
     assert_eq!(config.session.idle_timeout, seconds(8 * 3600));
     assert_eq!(config.session.lifetime, seconds(7 * 86_400));
+    assert_eq!(config.session.recheck, seconds(300));
+    assert_eq!(config.session.recheck_grace, seconds(3600));
+    assert_eq!(config.logto.refresh, RefreshMode::Session);
+    assert_eq!(config.store, StoreConfig::Memory);
+    assert_eq!(config.webhook_signing_key, None);
     assert_eq!(config.endpoints.sign_in, "/.logto/sign-in");
     assert_eq!(config.endpoints.sign_up, "/.logto/sign-up");
     assert_eq!(config.endpoints.callback, "/.logto/callback");
     assert_eq!(config.endpoints.sign_out, "/.logto/sign-out");
     assert_eq!(config.endpoints.user, "/.logto/user");
+    assert_eq!(
+        config.endpoints.back_channel_logout,
+        "/.logto/back-channel-logout"
+    );
+    assert_eq!(config.endpoints.webhook, "/.logto/webhook");
+    assert_eq!(config.endpoints.sessions, "/.logto/sessions");
+    assert_eq!(config.endpoints.sessions_revoke(), "/.logto/sessions/revoke");
     assert_eq!(config.endpoints.after_sign_out, "/");
     let limits = &config.limits;
     assert_eq!((limits.header_bytes, limits.headers), (65_536, 100));
@@ -253,6 +266,14 @@ fn a_summary_says_what_to_register_and_nothing_secret() {
         (
             "Post sign-out redirect URIs",
             "https://app.example.com/".to_owned(),
+        ),
+        (
+            "Back-channel logout URI",
+            "https://app.example.com/.logto/back-channel-logout".to_owned(),
+        ),
+        (
+            "Webhook endpoint URL",
+            "none: webhook.signing_key is not set".to_owned(),
         ),
     ];
     assert_eq!(summary.register, register);

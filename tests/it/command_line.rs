@@ -241,6 +241,11 @@ fn check_prints_the_routes_and_no_secret() {
         "/*",
         "authenticated",
         "https://app.example.com/.logto/callback",
+        "https://app.example.com/.logto/back-channel-logout",
+        "webhook.signing_key is not set",
+        "a session in use every 5m; lasts 1h longer while Logto cannot be asked",
+        "Always issue refresh token",
+        "memory: revocations are lost at a restart",
         "bytes",
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);

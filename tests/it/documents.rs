@@ -1,6 +1,7 @@
 //! What the documents say about headers, configuration, files and tests is what the code does.
 
 mod markdown;
+mod operations;
 
 use logto_proxy::config::{self, Environment, Files, Source};
 use logto_proxy::identity::headers::Source as HeaderSource;
@@ -183,6 +184,16 @@ fn load(place: &str, text: &str) -> config::Config {
             files.insert(Path::new(folder).join(name), KEY.as_bytes().to_vec());
         }
     }
+    for (name, secret) in [
+        (
+            "session_key_old",
+            "correct horse battery staple, and a few words more",
+        ),
+        ("redis_url", "rediss://user:password@redis.example.com:6380/0"),
+        ("logto_webhook_key", "the-signing-key-of-the-webhook"),
+    ] {
+        files.insert(Path::new("/run/secrets").join(name), secret.as_bytes().to_vec());
+    }
     for name in ["app_secret", "session_key"] {
         files.insert(
             Path::new("/run/secrets/logto").join(name),
@@ -250,7 +261,7 @@ fn every_example_loads_without_a_warning() {
         );
         seen += 1;
     }
-    assert!(seen >= 3, "{seen}");
+    assert!(seen >= 4, "{seen}");
 }
 
 #[test]

@@ -357,13 +357,8 @@ fn what_is_likely_a_mistake_is_warned_of() {
             "[[route]]\npath = \"/x\"\naccess = \"public\"\nunauthenticated = \"401\"",
             "unauthenticated",
         ),
-        ("logto.scopes = \"offline_access\"", "", "offline_access"),
     ] {
-        let text = if top.starts_with("logto.") {
-            SMALLEST.replace("[logto]\n", "[logto]\nscopes = \"offline_access\"\n")
-        } else {
-            format!("{top}{SMALLEST}{sections}")
-        };
+        let text = format!("{top}{SMALLEST}{sections}");
         let config = parse_str("proxy.toml", &text, Environment::default()).unwrap();
         assert!(
             config.warnings.len() == 1 && config.warnings[0].contains(word),

@@ -129,6 +129,11 @@ fn every_example_in_the_documentation_loads() {
             ("/run/secrets/logto_app_secret", "the-app-secret"),
             ("/run/secrets/session_key", KEY),
             ("/run/secrets/session_key_old", OTHER_KEY),
+            (
+                "/run/secrets/redis_url",
+                "rediss://user:password@redis.example.com:6380/0",
+            ),
+            ("/run/secrets/logto_webhook_key", "the-signing-key-of-the-webhook"),
         ];
         let mut source = source(&files);
         source.environment = [("UPSTREAM_CREDENTIAL", "Basic dTpw")].into_iter().collect();
