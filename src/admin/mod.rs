@@ -97,6 +97,10 @@ fn readiness(live: &Live) -> Response<Body> {
     }
     match live.gate().endpoints.logto.availability() {
         Availability::Ready => answer::json(StatusCode::OK, &json!({ "status": "ready" })),
+        Availability::Away { reason, since } => {
+            let document = json!({ "status": "ready", "logto": reason, "since": since.as_u64() });
+            answer::json(StatusCode::OK, &document)
+        }
         Availability::Unavailable { reason, since } => {
             let document = json!({ "status": "not ready", "logto": reason, "since": since.as_u64() });
             answer::json(StatusCode::SERVICE_UNAVAILABLE, &document)

@@ -4,7 +4,9 @@
 //! additional parameter can replace or repeat one of the protocol's. Logto refuses repeated parameters, and an attacker who
 //! could set `redirect_uri` or `scope` through a query would be choosing what the sign-in yields.
 
+use super::RefreshMode;
 use super::discovery::Metadata;
+use std::borrow::Cow;
 use std::time::Duration;
 use url::Url;
 
@@ -17,7 +19,8 @@ pub struct AuthorizationRequest<'a> {
     pub nonce: &'a str,
     /// The S256 challenge that [`pkce::make`](super::pkce::make) made.
     pub code_challenge: &'a str,
-    /// `login`, `consent`, `login consent` or `none`; Logto knows no others.
+    /// `login`, `consent`, `login consent` or `none`; Logto knows no others. `none` is a sign-in without any page: it stays
+    /// alone, whatever the settings want of the others, and ends with `login_required` when Logto knows no session.
     pub prompt: Option<&'a str>,
     /// Oldest acceptable authentication, whole seconds. Give the same to [`RedeemRequest`](super::RedeemRequest).
     pub max_age: Option<Duration>,
@@ -59,6 +62,7 @@ pub(super) struct Client<'a> {
     pub(super) client_id: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) scope: &'a str,
+    pub(super) refresh: RefreshMode,
 }
 
 pub(super) fn url(metadata: &Metadata, client: &Client<'_>, request: &AuthorizationRequest<'_>) -> Url {
@@ -74,8 +78,8 @@ pub(super) fn url(metadata: &Metadata, client: &Client<'_>, request: &Authorizat
             .append_pair("nonce", request.nonce)
             .append_pair("code_challenge", request.code_challenge)
             .append_pair("code_challenge_method", "S256");
-        if let Some(prompt) = request.prompt {
-            query.append_pair("prompt", prompt);
+        if let Some(prompt) = prompt(request.prompt, client.refresh) {
+            query.append_pair("prompt", &prompt);
         }
         if let Some(max_age) = request.max_age {
             query.append_pair("max_age", &max_age.as_secs().to_string());
@@ -92,10 +96,28 @@ pub(super) fn url(metadata: &Metadata, client: &Client<'_>, request: &Authorizat
     url
 }
 
-/// `openid` and the configured scopes, each once, in order, separated by spaces (RFC 6749 §3.3).
-pub(super) fn scope(configured: &[String]) -> String {
+/// Logto gives an offline refresh token only to a request that asks for consent (OpenID Connect Core §11).
+fn prompt(requested: Option<&str>, refresh: RefreshMode) -> Option<Cow<'_, str>> {
+    match (requested, refresh) {
+        (Some(prompt), RefreshMode::Offline)
+            if !prompt
+                .split_ascii_whitespace()
+                .any(|word| matches!(word, "none" | "consent")) =>
+        {
+            Some(format!("{prompt} consent").into())
+        }
+        (None, RefreshMode::Offline) => Some("consent".into()),
+        (requested, _) => requested.map(Cow::Borrowed),
+    }
+}
+
+/// `openid` and the configured scopes, each once, in order, separated by spaces (RFC 6749 §3.3), and `offline_access` where
+/// refresh tokens are to outlive the session at Logto.
+pub(super) fn scope(configured: &[String], refresh: RefreshMode) -> String {
     let mut scopes = vec!["openid"];
-    for scope in configured.iter().flat_map(|entry| entry.split_ascii_whitespace()) {
+    let offline = (refresh == RefreshMode::Offline).then_some("offline_access");
+    let configured = configured.iter().flat_map(|entry| entry.split_ascii_whitespace());
+    for scope in configured.chain(offline) {
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }

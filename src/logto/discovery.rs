@@ -278,7 +278,7 @@ impl Discovery {
     }
 
     async fn fetch(&self, http: &HttpClient) -> Result<Arc<Metadata>, LogtoError> {
-        match self.attempt(http).await {
+        match http.call(Call::Discovery, self.attempt(http)).await {
             Ok(metadata) => {
                 let metadata = Arc::new(metadata);
                 self.current.store(Some(Arc::clone(&metadata)));

@@ -18,6 +18,8 @@ pub enum Call {
     UserInfo,
     /// The revocation endpoint (RFC 7009).
     Revocation,
+    /// Not a call to Logto but one from it: a logout token (OpenID Connect Back-Channel Logout 1.0 §2.5).
+    LogoutToken,
 }
 
 impl Call {
@@ -29,6 +31,7 @@ impl Call {
             Self::Token => "token",
             Self::UserInfo => "userinfo",
             Self::Revocation => "revocation",
+            Self::LogoutToken => "logout_token",
         }
     }
 }
@@ -45,6 +48,8 @@ pub enum LogtoErrorKind {
         /// The HTTP status.
         status: u16,
     },
+    /// Nothing was sent: Logto was away a moment ago, and calls to it are held back.
+    Away,
     /// Logto answered with something that its specification does not allow.
     BadAnswer {
         /// What was wrong with the answer.
@@ -139,6 +144,7 @@ impl LogtoError {
             LogtoErrorKind::Unreachable
             | LogtoErrorKind::Timeout
             | LogtoErrorKind::ServerError { .. }
+            | LogtoErrorKind::Away
             | LogtoErrorKind::BadAnswer { .. } => Fault::Logto,
             LogtoErrorKind::Misconfigured { .. } => Fault::Operator,
             LogtoErrorKind::Refused { error } => match error.as_str() {
@@ -156,7 +162,10 @@ impl LogtoError {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self.kind,
-            LogtoErrorKind::Unreachable | LogtoErrorKind::Timeout | LogtoErrorKind::ServerError { .. }
+            LogtoErrorKind::Unreachable
+                | LogtoErrorKind::Timeout
+                | LogtoErrorKind::ServerError { .. }
+                | LogtoErrorKind::Away
         )
     }
 
@@ -166,6 +175,7 @@ impl LogtoError {
             LogtoErrorKind::Unreachable => "unreachable",
             LogtoErrorKind::Timeout => "timeout",
             LogtoErrorKind::ServerError { .. } => "server_error",
+            LogtoErrorKind::Away => "away",
             LogtoErrorKind::BadAnswer { .. } => "bad_answer",
             LogtoErrorKind::Refused { .. } => "refused",
             LogtoErrorKind::Misconfigured { .. } => "misconfigured",
@@ -176,9 +186,10 @@ impl LogtoError {
     /// A sentence for the person in front of the browser. Names no host, setting or check.
     pub fn safe_text(&self) -> &'static str {
         match &self.kind {
-            LogtoErrorKind::Unreachable | LogtoErrorKind::Timeout | LogtoErrorKind::ServerError { .. } => {
-                "The sign-in service cannot be reached at the moment."
-            }
+            LogtoErrorKind::Unreachable
+            | LogtoErrorKind::Timeout
+            | LogtoErrorKind::ServerError { .. }
+            | LogtoErrorKind::Away => "The sign-in service cannot be reached at the moment.",
             LogtoErrorKind::Refused { error } => match error.as_str() {
                 "invalid_grant" | "invalid_token" => "This sign-in is no longer valid. Please sign in again.",
                 "access_denied" => "The sign-in service says that this account has no access.",
@@ -201,6 +212,10 @@ impl fmt::Display for LogtoError {
             LogtoErrorKind::Unreachable => write!(formatter, "Logto cannot be reached ({call})"),
             LogtoErrorKind::Timeout => write!(formatter, "Logto did not answer in time ({call})"),
             LogtoErrorKind::ServerError { status } => write!(formatter, "Logto answered {status} ({call})"),
+            LogtoErrorKind::Away => write!(
+                formatter,
+                "Logto was away a moment ago, so it was not asked ({call})"
+            ),
             LogtoErrorKind::BadAnswer { what } => {
                 write!(formatter, "Logto's answer was not usable: {what} ({call})")
             }
@@ -267,6 +282,7 @@ mod tests {
     #[test]
     fn only_outages_are_transient() {
         assert!(LogtoError::new(Call::Keys, LogtoErrorKind::Timeout).is_transient());
+        assert!(LogtoError::new(Call::Token, LogtoErrorKind::Away).is_transient());
         assert!(LogtoError::new(Call::Keys, LogtoErrorKind::ServerError { status: 502 }).is_transient());
         assert!(!LogtoError::refused(Call::Token, "invalid_grant").is_transient());
         assert!(!LogtoError::invalid_token(Call::Token, "nonce").is_transient());

@@ -6,9 +6,12 @@
 //! Logto revoke the whole grant, Logto closes idle connections after 5 s and a request must not race that, and a pooled
 //! connection would die with the runtime that opened it. TLS sessions are resumed, which makes the handshake cheap.
 //!
-//! It does not know what the answers mean.
+//! Every call passes the circuit breaker and is counted. What an answer means is for the callers to say.
 
+use super::breaker::Breaker;
 use super::error::{Call, LogtoError, LogtoErrorKind, SetupError};
+use crate::clock;
+use crate::telemetry::Metrics;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
@@ -27,14 +30,21 @@ use url::Url;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one call may take, from look-up to the last byte.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refresh may take. Its answer may carry the one refresh token that is still good, so it is waited for longer than
+/// a person would wait.
+pub(super) const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 type Connector = HttpsConnector<HttpConnector>;
 
 /// Sends requests to Logto, from whichever runtime asks.
-#[derive(Debug, Clone)]
-pub(super) struct HttpClient(Client<Connector, Full<Bytes>>);
+#[derive(Debug)]
+pub(super) struct HttpClient {
+    client: Client<Connector, Full<Bytes>>,
+    breaker: Arc<Breaker>,
+    metrics: Metrics,
+}
 
 /// An answer that is not a 5xx or 429, wholly read.
 pub(super) struct Answer {
@@ -44,7 +54,11 @@ pub(super) struct Answer {
 
 impl HttpClient {
     /// Trusts the web's roots and these.
-    pub(super) fn new(extra_roots: &[CertificateDer<'static>]) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        extra_roots: &[CertificateDer<'static>],
+        breaker: Arc<Breaker>,
+        metrics: Metrics,
+    ) -> Result<Self, SetupError> {
         let mut roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -74,7 +88,34 @@ impl HttpClient {
             .pool_max_idle_per_host(0)
             .retry_canceled_requests(false)
             .build(connector);
-        Ok(Self(client))
+        Ok(Self {
+            client,
+            breaker,
+            metrics,
+        })
+    }
+
+    /// What holds calls back while Logto is away.
+    pub(super) const fn breaker(&self) -> &Arc<Breaker> {
+        &self.breaker
+    }
+
+    /// Makes a call, requests and reading of the answer together, unless calls are held back; its end is counted, and told to
+    /// the circuit breaker.
+    pub(super) async fn call<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, LogtoError>>,
+    ) -> Result<T, LogtoError> {
+        let began = clock::monotonic();
+        self.breaker.admit(call, began)?;
+        let result = work.await;
+        let ended = clock::monotonic();
+        let error = result.as_ref().err();
+        self.breaker.ended(call, began, error, ended);
+        let took = ended.saturating_duration_since(began);
+        self.metrics.logto_call(call.name(), outcome(error), took);
+        result
     }
 
     /// A GET for JSON, with an `Authorization` field where one is given.
@@ -89,7 +130,7 @@ impl HttpClient {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        send(&self.0, call, request, limit).await
+        send(&self.client, call, request, limit).await
     }
 
     /// A POST of a form. Sent once, whatever happens.
@@ -99,6 +140,7 @@ impl HttpClient {
         url: &Url,
         authorization: HeaderValue,
         form: String,
+        limit: Duration,
     ) -> Result<Answer, LogtoError> {
         let mut request = request(call, Method::POST, url, Full::new(Bytes::from(form)))?;
         request.headers_mut().insert(AUTHORIZATION, authorization);
@@ -106,7 +148,19 @@ impl HttpClient {
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-www-form-urlencoded"),
         );
-        send(&self.0, call, request, CALL_TIMEOUT).await
+        send(&self.client, call, request, limit).await
+    }
+}
+
+/// The end of a call as a metric's label.
+const fn outcome(error: Option<&LogtoError>) -> &'static str {
+    match error {
+        None => "ok",
+        Some(error) if error.is_transient() => "unavailable",
+        Some(error) => match error.kind() {
+            LogtoErrorKind::Refused { .. } | LogtoErrorKind::Misconfigured { .. } => "refused",
+            _ => "invalid",
+        },
     }
 }
 

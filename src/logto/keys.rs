@@ -1,7 +1,8 @@
 //! Logto's key set, kept up to date.
 //!
-//! An unknown `kid` is how a rotation shows itself, and also what a forger sends: it causes at most one fetch at a time and one
-//! per [`UNKNOWN_KEY_INTERVAL`]. A failed fetch never takes keys away that are known.
+//! An unknown `kid` is how a rotation shows itself, and also what a forger sends: it causes at most one fetch at a time, and one
+//! per [`UNKNOWN_KEY_INTERVAL`] or, where anybody may send tokens, per [`LOGOUT_TOKEN_INTERVAL`]. A failed fetch never takes
+//! keys away that are known.
 
 use super::error::{Call, LogtoError};
 use super::http::HttpClient;
@@ -15,8 +16,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// Least time between two fetches that unknown keys cause.
-pub(super) const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+/// Least time between two fetches that unknown keys of tokens cause which Logto itself handed out.
+const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Least time between two fetches that logout tokens cause. They come from whoever finds the endpoint.
+const LOGOUT_TOKEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Least time between two first fetches that waiting requests cause.
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,19 +35,38 @@ pub(super) struct Keys {
     /// Held while a fetch is under way, so that there is one at a time.
     flight: tokio::sync::Mutex<()>,
     last_search: Mutex<Option<Instant>>,
+    last_logout_search: Mutex<Option<Instant>>,
     last_failure: Mutex<Option<(LogtoError, Instant)>>,
-    interval: Duration,
+}
+
+/// Whose token needs a key that is not known. Each has an interval of its own, so that neither uses up the other's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Seeker {
+    /// An ID token from the token endpoint.
+    IdToken,
+    /// A logout token that somebody posted.
+    LogoutToken,
+}
+
+/// What a search for a key came to.
+pub(super) enum Search {
+    /// The set as fetched for this search: what it lacks Logto does not publish.
+    Fetched(Arc<KeySet>),
+    /// A set that somebody else fetched since.
+    Newer(Arc<KeySet>),
+    /// Nothing newer is known, and it is too early to ask again.
+    TooEarly,
 }
 
 impl Keys {
-    /// No keys yet; unknown keys cause at most one fetch per `interval`.
-    pub(super) fn new(interval: Duration) -> Self {
+    /// No keys yet.
+    pub(super) fn new() -> Self {
         Self {
             current: ArcSwapOption::empty(),
             flight: tokio::sync::Mutex::new(()),
             last_search: Mutex::new(None),
+            last_logout_search: Mutex::new(None),
             last_failure: Mutex::new(None),
-            interval,
         }
     }
 
@@ -79,21 +102,23 @@ impl Keys {
         self.fetch(http, url).await
     }
 
-    /// Looks for a key that `seen` lacks. Answers `None` when there is nothing newer and it is too early to ask again.
+    /// Looks for a key that `seen` lacks; `None` when no keys were known at all.
     pub(super) async fn search(
         &self,
         http: &HttpClient,
         url: &Url,
-        seen: &Arc<KeySet>,
-    ) -> Result<Option<Arc<KeySet>>, LogtoError> {
+        seen: Option<&Arc<KeySet>>,
+        seeker: Seeker,
+    ) -> Result<Search, LogtoError> {
         let _flight = self.flight.lock().await;
-        if let Some(newer) = self.current().filter(|keys| !Arc::ptr_eq(keys, seen)) {
-            return Ok(Some(newer));
+        let is_newer = |keys: &Arc<KeySet>| seen.is_none_or(|seen| !Arc::ptr_eq(keys, seen));
+        if let Some(newer) = self.current().filter(is_newer) {
+            return Ok(Search::Newer(newer));
         }
-        if !self.may_search() {
-            return Ok(None);
+        if !self.may_search(seeker) {
+            return Ok(Search::TooEarly);
         }
-        self.fetch(http, url).await.map(Some)
+        self.fetch(http, url).await.map(Search::Fetched)
     }
 
     /// Why the last fetch failed, if it did.
@@ -105,10 +130,14 @@ impl Keys {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn may_search(&self) -> bool {
+    fn may_search(&self, seeker: Seeker) -> bool {
+        let (last, interval) = match seeker {
+            Seeker::IdToken => (&self.last_search, UNKNOWN_KEY_INTERVAL),
+            Seeker::LogoutToken => (&self.last_logout_search, LOGOUT_TOKEN_INTERVAL),
+        };
         let now = clock::monotonic();
-        let mut last = self.last_search.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| now.saturating_duration_since(last) < self.interval) {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.saturating_duration_since(last) < interval) {
             return false;
         }
         // Counted when it begins, so that a failing or abandoned fetch is no way around the interval.
@@ -117,7 +146,7 @@ impl Keys {
     }
 
     async fn fetch(&self, http: &HttpClient, url: &Url) -> Result<Arc<KeySet>, LogtoError> {
-        match attempt(http, url).await {
+        match http.call(Call::Keys, attempt(http, url)).await {
             Ok(keys) => {
                 let keys = Arc::new(keys);
                 self.current.store(Some(Arc::clone(&keys)));

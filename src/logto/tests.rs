@@ -8,10 +8,11 @@ mod outage;
 mod urls;
 mod verification;
 
-use super::{Logto, RedeemRequest, Settings, Userinfo, pkce};
+use super::{Logto, RedeemRequest, RefreshMode, Settings, Userinfo, pkce};
 use crate::clock::{Clock, ClockHand};
 use crate::secret::SecretText;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use fake::FakeLogto;
 use url::Url;
 
@@ -28,12 +29,16 @@ fn settings(fake: &FakeLogto) -> Settings {
         redirect_uri: "https://app.example.com/.logto/callback".into(),
         scopes: vec!["profile".into(), "openid".into(), "email".into()],
         userinfo: Userinfo::Never,
+        refresh: RefreshMode::Session,
     }
 }
 
 fn logto_with(settings: Settings) -> (Logto, ClockHand) {
     let (clock, hand) = Clock::movable();
-    (Logto::new(settings, clock, Tasks::new()).unwrap(), hand)
+    (
+        Logto::new(settings, clock, Tasks::new(), Metrics::default()).unwrap(),
+        hand,
+    )
 }
 
 fn logto(fake: &FakeLogto) -> Logto {

@@ -1,11 +1,12 @@
 //! The token and revocation endpoints (RFC 6749 §3.2, RFC 7009).
 //!
-//! Promises: a code is sent once. A second request with it follows only a complete answer which says that the client secret was
-//! not accepted, which Logto decides before it looks at the code; after a lost connection or a timeout there is none, since a
-//! code used twice makes Logto revoke every token of the grant.
+//! Promises: a code and a refresh token are sent once. A second request follows only a complete answer which says that the
+//! client secret was not accepted, which Logto decides before it looks at anything else; after a lost connection or a timeout
+//! there is none, since a code used twice, or a refresh token that was replaced, makes Logto revoke every token of the grant.
+//! A refresh token in a successful answer is never lost, however useless the rest of that answer is.
 
 use super::error::{Call, LogtoError};
-use super::http::{Answer, HttpClient};
+use super::http::{Answer, CALL_TIMEOUT, HttpClient, REFRESH_TIMEOUT};
 use crate::secret::SecretText;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,6 +14,7 @@ use http::StatusCode;
 use http::header::HeaderValue;
 use serde::Deserialize;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use url::Url;
 use url::form_urlencoded;
 
@@ -28,10 +30,26 @@ pub(super) struct Credentials {
 /// A successful answer of the token endpoint (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). Nothing in it is verified.
 pub(super) struct Tokens {
     pub(super) access_token: SecretText,
-    pub(super) id_token: SecretText,
+    pub(super) id_token: Option<SecretText>,
     pub(super) refresh_token: Option<SecretText>,
     /// Life of the access token, seconds.
     pub(super) expires_in: Option<u64>,
+}
+
+/// A call of the token endpoint that yielded nothing usable.
+pub(super) struct GrantFailure {
+    pub(super) error: LogtoError,
+    /// A refresh token that the answer carried all the same.
+    pub(super) refresh_token: Option<SecretText>,
+}
+
+impl From<LogtoError> for GrantFailure {
+    fn from(error: LogtoError) -> Self {
+        Self {
+            error,
+            refresh_token: None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,8 +57,13 @@ struct TokenMembers {
     access_token: String,
     token_type: String,
     id_token: Option<String>,
-    refresh_token: Option<String>,
     expires_in: Option<serde_json::Value>,
+}
+
+/// The one member that must not be lost.
+#[derive(Deserialize)]
+struct RefreshTokenMember {
+    refresh_token: String,
 }
 
 /// RFC 6749 §5.2. The description is read for one purpose only and never kept.
@@ -80,13 +103,22 @@ impl Credentials {
     }
 
     /// Sends a form as this client, with the next secret when one is not accepted.
-    async fn post(&self, http: &HttpClient, call: Call, url: &Url, form: &str) -> Result<Answer, LogtoError> {
+    async fn post(
+        &self,
+        http: &HttpClient,
+        call: Call,
+        url: &Url,
+        form: &str,
+        limit: Duration,
+    ) -> Result<Answer, LogtoError> {
         let preferred = self.preferred.load(Ordering::Relaxed);
         let (before, after) = self.secrets.split_at(preferred.min(self.secrets.len()));
         let order = (preferred..).zip(after).chain((0..).zip(before));
         for (index, secret) in order {
             let authorization = self.authorization(secret)?;
-            let answer = http.post_form(call, url, authorization, form.to_owned()).await?;
+            let answer = http
+                .post_form(call, url, authorization, form.to_owned(), limit)
+                .await?;
             if !secret_not_accepted(&answer) {
                 self.preferred.store(index, Ordering::Relaxed);
                 return Ok(answer);
@@ -107,17 +139,28 @@ impl Credentials {
         code_verifier: &SecretText,
         redirect_uri: &str,
     ) -> Result<Tokens, LogtoError> {
-        self.grant(
-            http,
-            url,
-            &[
-                ("grant_type", "authorization_code"),
-                ("code", code.expose()),
-                ("redirect_uri", redirect_uri),
-                ("code_verifier", code_verifier.expose()),
-            ],
-        )
-        .await
+        let parameters = [
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", code_verifier.expose()),
+        ];
+        let granted = self.grant(http, url, &parameters, CALL_TIMEOUT).await;
+        granted.map_err(|failure| failure.error)
+    }
+
+    /// Uses a refresh token (RFC 6749 §6).
+    pub(super) async fn refresh(
+        &self,
+        http: &HttpClient,
+        url: &Url,
+        refresh_token: &SecretText,
+    ) -> Result<Tokens, GrantFailure> {
+        let parameters = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token.expose()),
+        ];
+        self.grant(http, url, &parameters, REFRESH_TIMEOUT).await
     }
 
     /// One call of the token endpoint, whatever the grant type.
@@ -126,27 +169,32 @@ impl Credentials {
         http: &HttpClient,
         url: &Url,
         parameters: &[(&str, &str)],
-    ) -> Result<Tokens, LogtoError> {
+        limit: Duration,
+    ) -> Result<Tokens, GrantFailure> {
         let form = SecretText::new(encode_form(parameters));
-        let answer = self.post(http, Call::Token, url, form.expose()).await?;
-        if answer.status != StatusCode::OK {
-            return Err(refusal(Call::Token, &answer));
+        let mut kept = None;
+        let work = async {
+            let answer = self.post(http, Call::Token, url, form.expose(), limit).await?;
+            if answer.status != StatusCode::OK {
+                return Err(refusal(Call::Token, &answer));
+            }
+            let member = serde_json::from_slice::<RefreshTokenMember>(&answer.body).ok();
+            kept = member
+                .filter(|member| !member.refresh_token.is_empty())
+                .map(|member| SecretText::new(member.refresh_token));
+            read_tokens(&answer)
+        };
+        let tokens = http.call(Call::Token, work).await;
+        match tokens {
+            Ok(tokens) => Ok(Tokens {
+                refresh_token: kept,
+                ..tokens
+            }),
+            Err(error) => Err(GrantFailure {
+                error,
+                refresh_token: kept,
+            }),
         }
-        let members: TokenMembers = serde_json::from_slice(&answer.body)
-            .map_err(|_| LogtoError::bad_answer(Call::Token, "not a token response"))?;
-        if !members.token_type.eq_ignore_ascii_case("bearer") {
-            return Err(LogtoError::bad_answer(Call::Token, "token_type is not Bearer"));
-        }
-        let id_token = members.id_token.ok_or(LogtoError::bad_answer(
-            Call::Token,
-            "no ID token in the token response",
-        ))?;
-        Ok(Tokens {
-            access_token: SecretText::new(members.access_token),
-            id_token: SecretText::new(id_token),
-            refresh_token: members.refresh_token.map(SecretText::new),
-            expires_in: members.expires_in.as_ref().and_then(serde_json::Value::as_u64),
-        })
     }
 
     /// Revokes a refresh token, and with it the whole grant (RFC 7009 §2.1). A token that Logto does not know counts as revoked.
@@ -160,12 +208,31 @@ impl Credentials {
             ("token", refresh_token.expose()),
             ("token_type_hint", "refresh_token"),
         ]));
-        let answer = self.post(http, Call::Revocation, url, form.expose()).await?;
-        match answer.status {
-            StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
-            _ => Err(refusal(Call::Revocation, &answer)),
-        }
+        let work = async {
+            let answer = self
+                .post(http, Call::Revocation, url, form.expose(), CALL_TIMEOUT)
+                .await?;
+            match answer.status {
+                StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
+                _ => Err(refusal(Call::Revocation, &answer)),
+            }
+        };
+        http.call(Call::Revocation, work).await
     }
+}
+
+fn read_tokens(answer: &Answer) -> Result<Tokens, LogtoError> {
+    let members: TokenMembers = serde_json::from_slice(&answer.body)
+        .map_err(|_| LogtoError::bad_answer(Call::Token, "not a token response"))?;
+    if !members.token_type.eq_ignore_ascii_case("bearer") {
+        return Err(LogtoError::bad_answer(Call::Token, "token_type is not Bearer"));
+    }
+    Ok(Tokens {
+        access_token: SecretText::new(members.access_token),
+        id_token: members.id_token.map(SecretText::new),
+        refresh_token: None,
+        expires_in: members.expires_in.as_ref().and_then(serde_json::Value::as_u64),
+    })
 }
 
 fn encode_form(parameters: &[(&str, &str)]) -> String {

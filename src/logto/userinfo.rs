@@ -41,8 +41,9 @@ pub(super) async fn fetch(
     url: &Url,
     token: &SecretText,
 ) -> Result<UnverifiedUserinfo, LogtoError> {
-    match attempt(http, url, token).await {
-        Err(error) if error.is_transient() => attempt(http, url, token).await,
+    let attempt = || http.call(Call::UserInfo, attempt(http, url, token));
+    match attempt().await {
+        Err(error) if error.is_transient() => attempt().await,
         result => result,
     }
 }

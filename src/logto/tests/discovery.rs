@@ -137,7 +137,7 @@ fn wrong_settings_are_found_without_a_call() {
     let made = |change: &dyn Fn(&mut super::Settings)| {
         let mut settings = settings(&fake);
         change(&mut settings);
-        Logto::new(settings, Clock::system(), Tasks::new()).map(|_| ())
+        Logto::new(settings, Clock::system(), Tasks::new(), super::Metrics::default()).map(|_| ())
     };
     assert_eq!(made(&|_| {}), Ok(()));
     assert_eq!(

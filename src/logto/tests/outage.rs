@@ -3,7 +3,8 @@
 use super::fake::{DISCOVERY, FakeLogto, Instead, JWKS, TOKEN, TestKey};
 use super::{logto, request};
 use crate::clock;
-use crate::logto::{Availability, LogtoErrorKind, METADATA_TIMEOUT, pause_after};
+use crate::logto::attend::pause_after;
+use crate::logto::{Availability, LogtoErrorKind, METADATA_TIMEOUT};
 use crate::tasks::Tasks;
 use serde_json::json;
 use std::time::Duration;
@@ -108,7 +109,13 @@ async fn the_background_task_ends() {
     fake.publish(&[&TestKey::ec("k1", "P-384")]);
     for ends_by_drop in [false, true] {
         let tasks = Tasks::new();
-        let logto = super::Logto::new(super::settings(&fake), super::Clock::system(), tasks.clone()).unwrap();
+        let logto = super::Logto::new(
+            super::settings(&fake),
+            super::Clock::system(),
+            tasks.clone(),
+            super::Metrics::default(),
+        )
+        .unwrap();
         logto.start();
         eventually(|| logto.availability() == Availability::Ready).await;
         assert_eq!(tasks.running(), 1);

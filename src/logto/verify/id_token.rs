@@ -1,15 +1,12 @@
-//! Proving that tokens say what Logto said, to us, now, for this sign-in. The only maker of [`Verified`].
+//! Proving ID tokens: that Logto said this, to us, now, and for this sign-in.
 //!
 //! The steps are those of OpenID Connect Core §3.1.3.7, in its order and with its numbers. openidconnect's verifier takes steps
 //! 1 to 3, 6 to 9 and 11; what it leaves open is ours: `azp`, times that lie in the future, `nbf`, `at_hash`, `max_age`, the form
-//! of `sub`. It stops forged, replayed, swapped and stale ID tokens, access tokens passed off as ID tokens, and another user's
-//! userinfo. It does no I/O.
+//! of `sub`. It stops forged, replayed, swapped and stale ID tokens, and access tokens or logout tokens passed off as ID tokens.
 
-use super::error::{Call, LogtoError};
-use super::key::SigningKey;
-use super::keys::KeySet;
-use super::tokens::Tokens;
-use super::userinfo::UnverifiedUserinfo;
+use super::super::key::SigningKey;
+use super::super::keys::KeySet;
+use super::{LEEWAY, Refusal, Verified, is_identifier};
 use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
 use base64::Engine as _;
@@ -21,105 +18,31 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr as _;
 use std::time::{Duration, UNIX_EPOCH};
 use subtle::ConstantTimeEq as _;
 
-/// How far Logto's clock and ours may be apart.
-const LEEWAY: Duration = Duration::from_secs(60);
 /// Oldest ID token a sign-in may yield: it is made at the token call, so its age is clock difference alone.
 const OLDEST: Duration = Duration::from_secs(600);
-/// Longest subject identifier, in characters (OpenID Connect Core §2).
-const LONGEST_SUBJECT: usize = 255;
-/// Claims that are about the token, not about the user. They never reach headers or sessions.
-const TOKEN_CLAIMS: &[&str] = &[
-    "iss", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "sid",
-];
-/// Claims that only the signed token may make.
-const SIGNED_ONLY: &[&str] = &["sub", "acr", "amr", "auth_time"];
-
-/// Something that was proved. Only this module can make one.
-#[derive(Clone)]
-pub struct Verified<T>(T);
-
-impl<T> Verified<T> {
-    /// Gives up the proof and keeps the value.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
-impl<T> Deref for Verified<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Verified<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Verified").field(&self.0).finish()
-    }
-}
-
-/// What a finished sign-in yields.
-#[derive(Clone)]
-pub struct SignedIn {
-    /// The user's id at Logto, 1 to 255 characters.
-    pub subject: String,
-    /// The Logto session, for back-channel logout; only where the application has "session required" on.
-    pub sid: Option<String>,
-    /// The claims about the user, `sub` among them: the ID token's, overlaid with those of userinfo. Claims about the token
-    /// itself (`iss`, `aud`, `exp`, `nonce`, …) are not in here.
-    pub claims: Map<String, Value>,
-    /// Only when Logto issued one.
-    pub refresh_token: Option<SecretText>,
-    /// For userinfo and Logto's Account API.
-    pub access_token: SecretText,
-    /// The ID token as it came.
-    pub id_token: SecretText,
-    /// Life of the access token, seconds, when Logto said.
-    pub expires_in: Option<u64>,
-}
-
-/// Says who, never what: claims are personal, tokens secret.
-impl fmt::Debug for SignedIn {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("SignedIn")
-            .field("subject", &self.subject)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What an ID token is measured against.
-pub(super) struct Expected<'a> {
-    pub(super) issuer: &'a IssuerUrl,
-    pub(super) client_id: &'a str,
-    pub(super) nonce: &'a str,
-    pub(super) access_token: &'a SecretText,
+pub(in crate::logto) struct Expected<'a> {
+    pub(in crate::logto) issuer: &'a IssuerUrl,
+    pub(in crate::logto) client_id: &'a str,
+    /// The nonce that was sent; `None` for a refreshed token, which may repeat one that is no longer known
+    /// (OpenID Connect Core §12.2).
+    pub(in crate::logto) nonce: Option<&'a str>,
+    pub(in crate::logto) access_token: &'a SecretText,
     /// Given when the authentication request carried `max_age`.
-    pub(super) max_age: Option<Duration>,
-    pub(super) now: UnixSeconds,
+    pub(in crate::logto) max_age: Option<Duration>,
+    pub(in crate::logto) now: UnixSeconds,
 }
 
 /// An ID token that passed.
-pub(super) struct IdTokenFacts {
-    subject: String,
-    sid: Option<String>,
+pub(in crate::logto) struct IdTokenFacts {
+    pub(in crate::logto) subject: String,
+    pub(super) sid: Option<String>,
     /// All members of the payload.
-    pub(super) claims: Map<String, Value>,
-}
-
-/// Why one did not.
-pub(super) enum Refusal {
-    /// No key of the set fits. A newer set may have it.
-    UnknownKey,
-    /// The named check failed.
-    Check(&'static str),
+    pub(in crate::logto) claims: Map<String, Value>,
 }
 
 /// The claims that openidconnect's own types leave out. Typed, so that a repeated or odd one is an error.
@@ -137,16 +60,19 @@ type Token =
     IdToken<FurtherClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
 type Claims = IdTokenClaims<FurtherClaims, CoreGenderClaim>;
 
-/// Verifies the ID token of a sign-in.
-pub(super) fn id_token(
+/// Verifies the ID token of a sign-in or a refresh.
+pub(in crate::logto) fn verify(
     raw: &SecretText,
     keys: &KeySet,
     expected: &Expected<'_>,
 ) -> Result<Verified<IdTokenFacts>, Refusal> {
     let token = Token::from_str(raw.expose()).map_err(|_| Refusal::Check("format"))?;
     let verifier = verifier(keys, expected);
-    let nonce_equals = |claimed: Option<&Nonce>| match claimed {
-        Some(claimed) if bool::from(claimed.secret().as_bytes().ct_eq(expected.nonce.as_bytes())) => Ok(()),
+    let nonce_equals = |claimed: Option<&Nonce>| match (expected.nonce, claimed) {
+        (None, _) => Ok(()),
+        (Some(sent), Some(claimed)) if bool::from(claimed.secret().as_bytes().ct_eq(sent.as_bytes())) => {
+            Ok(())
+        }
         _ => Err(String::new()),
     };
 
@@ -155,15 +81,14 @@ pub(super) fn id_token(
     // 3. `aud` has our client id, and nobody else's.
     // 6. to 8. The signature fits, by a key of Logto's and one of that key's algorithms.
     // 9. The present is before `exp`.
-    // 11. `nonce` is the one sent.
+    // 11. `nonce` is the one sent, where one was.
     let claims = token
         .claims(&verifier, nonce_equals)
         .map_err(|error| refusal(&token, &verifier, &error))?;
     check_the_rest(&token, &verifier, claims, expected).map_err(Refusal::Check)?;
 
     let subject = claims.subject().as_str().to_owned();
-    let length = subject.chars().count();
-    if length == 0 || length > LONGEST_SUBJECT || subject.chars().any(char::is_control) {
+    if !is_identifier(&subject) {
         return Err(Refusal::Check("sub"));
     }
     let facts = IdTokenFacts {
@@ -247,38 +172,6 @@ fn check_the_rest(
         }
     }
     Ok(())
-}
-
-/// Joins what was proved with userinfo, whose `sub` must be the ID token's (OpenID Connect Core §5.3.2).
-pub(super) fn signed_in(
-    id_token: Verified<IdTokenFacts>,
-    userinfo: Option<UnverifiedUserinfo>,
-    tokens: Tokens,
-) -> Result<Verified<SignedIn>, LogtoError> {
-    let IdTokenFacts {
-        subject,
-        sid,
-        mut claims,
-    } = id_token.into_inner();
-    claims.retain(|name, _| !TOKEN_CLAIMS.contains(&name.as_str()));
-    if let Some(UnverifiedUserinfo(members)) = userinfo {
-        if members.get("sub").and_then(Value::as_str) != Some(subject.as_str()) {
-            return Err(LogtoError::invalid_token(Call::UserInfo, "sub"));
-        }
-        let about_the_user = members.into_iter().filter(|(name, _)| {
-            !TOKEN_CLAIMS.contains(&name.as_str()) && !SIGNED_ONLY.contains(&name.as_str())
-        });
-        claims.extend(about_the_user);
-    }
-    Ok(Verified(SignedIn {
-        subject,
-        sid,
-        claims,
-        refresh_token: tokens.refresh_token,
-        access_token: tokens.access_token,
-        id_token: tokens.id_token,
-        expires_in: tokens.expires_in,
-    }))
 }
 
 /// The payload's members, once the signature over these very bytes was found good.
