@@ -30,6 +30,28 @@ impl UnixSeconds {
         Self(self.0.saturating_add(duration.as_secs()))
     }
 
+    /// The moment in UTC as RFC 3339 has it, to the second: `2026-01-31T08:30:00Z`.
+    pub fn to_rfc3339(self) -> String {
+        const DAYS_OF_400_YEARS: u64 = 146_097;
+        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        // Counted from the first of March of the year 0, so that leap days come last.
+        let from_march = days + 719_468;
+        let (era, day_of_era) = (from_march / DAYS_OF_400_YEARS, from_march % DAYS_OF_400_YEARS);
+        let leap_days = day_of_era / 1_460 + day_of_era / 146_096;
+        let year_of_era = (day_of_era + day_of_era / 36_524 - leap_days) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 {
+            month_from_march + 3
+        } else {
+            month_from_march - 9
+        };
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// How long after `earlier` this moment is; zero when it is not after.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
@@ -87,4 +109,28 @@ impl ClockHand {
 #[allow(clippy::disallowed_methods, reason = "this is the one caller")]
 pub fn monotonic() -> tokio::time::Instant {
     tokio::time::Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_709_208_000, "2024-02-29T12:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (1_735_689_600, "2025-01-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(UnixSeconds::new(seconds).to_rfc3339(), text);
+        }
+        // However far away.
+        assert!(UnixSeconds::new(u64::MAX).to_rfc3339().ends_with('Z'));
+    }
 }

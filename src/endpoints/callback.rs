@@ -3,31 +3,38 @@
 //! Nothing is asked of Logto before the `state` has opened, is young enough, and belongs to this browser. No
 //! page is ever shown at an address that holds a code: problems are told at a clean one.
 
-use super::once::{Outcome, Turn};
+use super::once::Turn;
 use super::query::Parameters;
+use super::redemption::Redemption;
 use super::return_path::ReturnPath;
 use super::rounds::Rounds;
 use super::sign_in_state::{SignInState, StateError};
 use super::{Endpoints, set_cookies};
 use crate::http::body::{self, Body};
-use crate::identity::Claims;
-use crate::logto::{Fault, LogtoError, LogtoErrorKind, RedeemRequest};
 use crate::pages::{Problem, answer};
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
-use crate::session::{BindingHash, Established, Presented, Session};
+use crate::session::SessionId;
+use crate::session::{BindingHash, Presented};
 use ::http::{Response, StatusCode, header};
-use std::sync::Arc;
 
 /// A form of a callback's parameters is a few hundred bytes.
 const MAXIMUM_FORM_BYTES: usize = 16 * 1024;
+
+/// What Logto answers to `prompt=none` when it would have to ask something (OpenID Connect Core §3.1.2.6).
+const NEEDS_THE_USER: &[&str] = &[
+    "login_required",
+    "consent_required",
+    "interaction_required",
+    "account_selection_required",
+];
 
 /// `GET callback`.
 pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
     let query = request.target().query().unwrap_or_default();
     match finish(endpoints, request, query).await {
         Ok(done) => done,
-        Err((problem, return_path)) => recover(endpoints, request, problem, return_path.as_ref()),
+        Err(failure) => recover(endpoints, request, &failure),
     }
 }
 
@@ -63,14 +70,31 @@ pub(super) async fn serve_form_post(endpoints: &Endpoints, request: CleanRequest
     answer::redirect(StatusCode::SEE_OTHER, &location)
 }
 
-type Failure = (Problem, Option<ReturnPath>);
+/// A sign-in that did not come to its end.
+struct Failure {
+    problem: Problem,
+    return_path: Option<ReturnPath>,
+    /// The session that a silent sign-in was to confirm.
+    silent_for: Option<SessionId>,
+}
+
+impl Failure {
+    /// Of a callback whose `state` is not known to be this browser's.
+    const fn nowhere(problem: Problem) -> Self {
+        Self {
+            problem,
+            return_path: None,
+            silent_for: None,
+        }
+    }
+}
 
 async fn finish(
     endpoints: &Endpoints,
     request: &CleanRequest,
     query: &str,
 ) -> Result<Response<Body>, Failure> {
-    let nowhere = |problem| (problem, None);
+    let nowhere = Failure::nowhere;
     let now = endpoints.clock.now();
     let parameters = Parameters::parse(query.as_bytes()).map_err(|_| nowhere(Problem::BadCallback))?;
     let sealed = parameters.value("state").ok_or(nowhere(Problem::BadCallback))?;
@@ -85,12 +109,21 @@ async fn finish(
     }
     let return_path =
         ReturnPath::parse_or_root(&state.return_path, &endpoints.public_origin, &endpoints.paths);
-    let fail = |problem| (problem, Some(return_path.clone()));
+    let fail = |problem| Failure {
+        problem,
+        return_path: Some(return_path.clone()),
+        silent_for: state.silent_for(),
+    };
     // RFC 9207 §2.4: the issuer is compared whether the answer is a success or an error.
     if parameters.value("iss") != Some(endpoints.logto.issuer()) {
         return Err(fail(Problem::BadCallback));
     }
     if let Some(error) = parameters.value("error") {
+        if let Some(session) = state.silent_for()
+            && NEEDS_THE_USER.contains(&error)
+        {
+            return Ok(ask_the_user(endpoints, request, session, &return_path));
+        }
         return Err(fail(match error {
             "access_denied" => Problem::AccessDenied,
             "temporarily_unavailable" | "server_error" => Problem::Unavailable,
@@ -101,7 +134,12 @@ async fn finish(
         .value("code")
         .ok_or_else(|| fail(Problem::BadCallback))?;
     let session = match endpoints.callbacks.begin(sealed, now) {
-        Turn::First(ticket) => redeem(endpoints, ticket, SecretText::new(code.to_owned()), &state).await,
+        Turn::First(ticket) => {
+            let code = SecretText::new(code.to_owned());
+            Redemption::new(endpoints, request, code, &state)
+                .start(endpoints, ticket)
+                .await
+        }
         Turn::Wait(mut outcome) => match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Err(Problem::AlreadyUsed)),
             Err(_) => Err(Problem::Unavailable),
@@ -118,6 +156,7 @@ async fn finish(
             fail(Problem::TooLarge)
         })?;
     tracing::info!("a sign-in was completed");
+    endpoints.metrics.sign_in("finished", "");
     let mut response = answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
     set_cookies(response.headers_mut(), lines);
     let rounds = Rounds::read(request.headers(), settings, now).completed(settings, now);
@@ -125,84 +164,46 @@ async fn finish(
     Ok(response)
 }
 
-/// Redeems the code in a task of its own: once begun it is finished, whether or not the browser waits, since
-/// a code that is redeemed twice costs the user every session of this grant.
-async fn redeem(
+/// Logto cannot confirm a session without asking its user: it is taken from the browser, and the page that the browser
+/// returns to begins an ordinary sign-in. A session that took its place meanwhile stays.
+fn ask_the_user(
     endpoints: &Endpoints,
-    ticket: super::once::Ticket,
-    code: SecretText,
-    state: &SignInState,
-) -> Outcome {
-    let logto = endpoints.logto.clone();
-    let callbacks = Arc::clone(&endpoints.callbacks);
-    let header_rules = Arc::clone(&endpoints.header_rules);
-    let kept_claims = endpoints.kept_claims.clone();
-    let clock = endpoints.clock.clone();
-    let lifetime = endpoints.cookies.limits().lifetime;
-    let redeem = RedeemRequest {
-        code,
-        code_verifier: state.code_verifier(),
-        nonce: state.nonce.clone(),
-        max_age: endpoints.sign_in.max_age(),
+    request: &CleanRequest,
+    session: SessionId,
+    return_path: &ReturnPath,
+) -> Response<Body> {
+    tracing::info!("a session could not be confirmed without its user");
+    endpoints.metrics.sign_in("failed", "needs_user");
+    let mut response = answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
+    let has_another = match endpoints.session(request.headers()) {
+        Presented::Session(view, _) => view.id() != session,
+        Presented::None | Presented::Invalid(_) => false,
     };
-    let task = endpoints.tasks.spawn(async move {
-        let outcome = match logto.redeem(redeem).await {
-            Ok(verified) => {
-                let signed_in = verified.into_inner();
-                let claims = Claims::new(signed_in.claims);
-                Session::establish(Established {
-                    headers: header_rules.project(&claims),
-                    fingerprint: header_rules.fingerprint(),
-                    claims: claims.keep_only(&kept_claims),
-                    subject: signed_in.subject,
-                    sid: signed_in.sid,
-                    signed_in_at: clock.now(),
-                    lifetime,
-                    refresh_token: signed_in.refresh_token,
-                    access_token: None,
-                })
-                .map(Arc::new)
-                .map_err(|_| Problem::Unavailable)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a sign-in failed");
-                Err(problem_of(&error))
-            }
-        };
-        callbacks.finish(ticket, outcome.clone(), clock.now());
-        outcome
-    });
-    task.await.unwrap_or(Err(Problem::Unavailable))
-}
-
-fn problem_of(error: &LogtoError) -> Problem {
-    if error.is_transient() {
-        return Problem::Unavailable;
+    if !has_another {
+        set_cookies(response.headers_mut(), endpoints.cookies.clear(request.headers()));
     }
-    match (error.kind(), error.fault()) {
-        (LogtoErrorKind::Refused { error }, _) if error == "access_denied" => Problem::AccessDenied,
-        (_, Fault::Operator) => Problem::Misconfigured,
-        (LogtoErrorKind::Refused { .. }, _) => Problem::RefusedByLogto,
-        _ => Problem::NotVerified,
-    }
+    response
 }
 
 /// A failed callback of a browser that is signed in all the same (it used the other tab's `state`, or the
 /// back button) goes on; any other is told what happened.
-fn recover(
-    endpoints: &Endpoints,
-    request: &CleanRequest,
-    problem: Problem,
-    return_path: Option<&ReturnPath>,
-) -> Response<Body> {
-    let presented = endpoints.cookies.open(request.headers(), endpoints.clock.now());
+fn recover(endpoints: &Endpoints, request: &CleanRequest, failure: &Failure) -> Response<Body> {
     let root = ReturnPath::root();
-    let return_path = return_path.unwrap_or(&root);
-    if matches!(presented, Presented::Session(..)) {
-        return answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
+    let return_path = failure.return_path.as_ref().unwrap_or(&root);
+    if matches!(endpoints.session(request.headers()), Presented::Session(..)) {
+        let mut response = answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
+        if failure.silent_for.is_some() {
+            // Else it would be sent to Logto again at once, and for as long as this fails.
+            endpoints.metrics.sign_in("failed", failure.problem.code());
+            let (settings, now) = (endpoints.cookies.settings(), endpoints.clock.now());
+            let rounds = Rounds::read(request.headers(), settings, now).completed(settings, now);
+            set_cookies(response.headers_mut(), rounds);
+        }
+        return response;
     }
-    tracing::info!(problem = problem.code(), "a sign-in was not completed");
-    let url = problem_url(endpoints, problem, Some(return_path));
+    tracing::info!(problem = failure.problem.code(), "a sign-in was not completed");
+    endpoints.metrics.sign_in("failed", failure.problem.code());
+    let url = problem_url(endpoints, failure.problem, Some(return_path));
     answer::redirect(StatusCode::SEE_OTHER, &url)
 }
 

@@ -1,24 +1,32 @@
-//! The proxy's own URLs: sign-in, callback, sign-out, user.
+//! The proxy's own URLs: sign-in, callback, sign-out, user, the page of sessions, and where Logto reports what happened.
 //!
 //! Each handler takes a clean request and gives a whole answer, `Set-Cookie` included. None of them ever
 //! reaches the upstream. Whatever must not stop when an impatient browser leaves (the token call, the
 //! revocation) runs as a tracked task on the control runtime.
 
+mod back_channel_logout;
 mod callback;
+mod form_token;
+mod notify;
 mod once;
 mod paths;
 mod query;
 mod rate;
+mod redemption;
 mod return_path;
 mod rounds;
+mod seen;
+mod sessions;
 mod sign_in;
 mod sign_in_state;
 mod sign_out;
 mod user;
+mod webhook;
 
 pub use paths::{Endpoint, EndpointPaths};
 pub use rate::SignInLimiter;
 pub use return_path::ReturnPath;
+pub use seen::Seen;
 pub use sign_in::SignInDefaults;
 
 use crate::clock::Clock;
@@ -27,13 +35,21 @@ use crate::http::forwarded::PublicOrigin;
 use crate::http::navigation;
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
+use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
 use crate::request::CleanRequest;
-use crate::session::{BindingCookie, KeyRing, SessionCookies};
+use crate::session::cookie::Reason;
+use crate::session::{BindingCookie, KeyRing, Presented, SessionCookies};
+use crate::store::Store;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use once::Callbacks;
+use rounds::Rounds;
+use serde_json::json;
+use sign_in::Occasion;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// All that the endpoints need, compiled from one configuration.
 #[derive(Debug)]
@@ -64,6 +80,14 @@ pub struct Endpoints {
     pub limiter: SignInLimiter,
     /// Callbacks under way or done.
     pub callbacks: Arc<Callbacks>,
+    /// Which sessions have ended, and which there are.
+    pub store: Store,
+    /// What webhooks are signed with; without it none are received.
+    pub webhook_key: Option<WebhookKey>,
+    /// After this long every session is confirmed with Logto anyway: `session.recheck`.
+    pub recheck: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
     /// Runs work that outlives its request.
@@ -78,11 +102,7 @@ impl Endpoints {
 
     /// Serves a request for one of the endpoints.
     pub async fn serve(&self, endpoint: Endpoint, request: CleanRequest) -> Response<Body> {
-        let allowed: &'static str = match endpoint {
-            Endpoint::Callback | Endpoint::SignOut => "GET, POST",
-            Endpoint::SignIn | Endpoint::SignUp => "GET",
-            Endpoint::User => "GET, HEAD",
-        };
+        let allowed = endpoint.methods();
         if !allowed
             .split(", ")
             .any(|method| request.method().as_str() == method)
@@ -94,7 +114,7 @@ impl Endpoints {
             return response;
         }
         // A speculative load shows the user nothing, and here it would cost a sign-in, a code or the session.
-        if endpoint != Endpoint::User && navigation::is_prefetch(request.headers()) {
+        if endpoint.minds_prefetch() && navigation::is_prefetch(request.headers()) {
             return answer::text(StatusCode::FORBIDDEN, "this is not to be loaded ahead\n");
         }
         match endpoint {
@@ -106,14 +126,84 @@ impl Endpoints {
             Endpoint::Callback => callback::serve(self, &request).await,
             Endpoint::SignOut => sign_out::serve(self, request).await,
             Endpoint::User => user::serve(self, &request),
+            Endpoint::BackChannelLogout => back_channel_logout::serve(self, request).await,
+            Endpoint::Webhook => webhook::serve(self, request).await,
+            Endpoint::Sessions => sessions::serve(self, &request).await,
+            Endpoint::SessionsRevoke => sessions::serve_revoke(self, request).await,
         }
     }
 
     /// Begins a sign-in for a request that may not pass without one; the browser comes back to its target.
     pub async fn begin_sign_in(&self, request: &CleanRequest) -> Response<Body> {
+        self.begin(request, Occasion::Needed).await
+    }
+
+    /// Begins a sign-in that asks the user nothing (`prompt=none`), to confirm the session of a request; the browser
+    /// comes back to its target. Without a session it is an ordinary sign-in.
+    ///
+    /// A success confirms the session, or makes a new one when it is another user's or another session's of Logto. When
+    /// Logto would have to ask, the browser comes back without a session, which begins an ordinary sign-in. On any other
+    /// failure it comes back with the session that it has, and [`Self::may_sign_in_silently`] is false for half a minute.
+    pub async fn begin_silent_sign_in(&self, request: &CleanRequest) -> Response<Body> {
+        let occasion = match self.session(request.headers()) {
+            Presented::Session(view, _) => Occasion::Silent(view.id()),
+            Presented::None | Presented::Invalid(_) => Occasion::Needed,
+        };
+        self.begin(request, occasion).await
+    }
+
+    /// Whether a silent sign-in is worth the way: Logto is there, and the browser has not just come back from it.
+    pub fn may_sign_in_silently(&self, request: &CleanRequest) -> bool {
+        let rounds = Rounds::read(request.headers(), self.cookies.settings(), self.clock.now());
+        !self.logto.is_away() && self.logto.metadata().is_some() && !rounds.has_any()
+    }
+
+    async fn begin(&self, request: &CleanRequest, occasion: Occasion) -> Response<Body> {
         let target = request.target().path_and_query().as_str();
         let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
-        sign_in::begin(self, request, &return_path, &sign_in::Choices::default()).await
+        sign_in::begin(
+            self,
+            request,
+            &return_path,
+            &sign_in::Choices::default(),
+            occasion,
+        )
+        .await
+    }
+
+    /// The session of a request, unless it is over, be it only that it was ended: the cookie of such a one opens nothing.
+    pub fn session(&self, headers: &HeaderMap) -> Presented {
+        let presented = self.cookies.open(headers, self.clock.now());
+        let ended = match &presented {
+            Presented::Session(view, _) => self.store.revocations().ended(&view.marks()),
+            Presented::None | Presented::Invalid(_) => None,
+        };
+        match ended {
+            None => presented,
+            Some(cause) => Presented::Invalid(Reason::Revoked(cause)),
+        }
+    }
+
+    /// 401 for a program that needs a session and has none. The sign-in URL leads back to the page it runs on.
+    pub fn unauthenticated(&self, request: &CleanRequest) -> Response<Body> {
+        let referer = request.headers().get(header::REFERER);
+        self.unauthenticated_at(referer, *request.method() == Method::HEAD)
+    }
+
+    /// As [`Self::unauthenticated`], when only the Referer is left of the request.
+    pub fn unauthenticated_at(&self, referer: Option<&HeaderValue>, is_head: bool) -> Response<Body> {
+        let document = json!({
+            "error": "unauthenticated",
+            "error_description": "there is no valid session",
+            "sign_in_url": self.sign_in_url(&self.page_of(referer)),
+        });
+        let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
+        let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        if is_head {
+            *response.body_mut() = Body::empty();
+        }
+        response
     }
 
     /// The page of this site whose script made a request, as far as its Referer tells; else the root.

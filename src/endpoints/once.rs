@@ -7,7 +7,7 @@
 use crate::clock::UnixSeconds;
 use crate::pages::Problem;
 use crate::session::Session;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -13,6 +13,31 @@ pub enum Endpoint {
     SignOut,
     /// Tells a front end who is signed in.
     User,
+    /// Where Logto says that a user signed out elsewhere.
+    BackChannelLogout,
+    /// Where Logto says what happened to users.
+    Webhook,
+    /// Shows a user the sessions they have.
+    Sessions,
+    /// Ends some of them.
+    SessionsRevoke,
+}
+
+impl Endpoint {
+    /// The methods that it answers, as an `Allow` field has them.
+    pub(super) const fn methods(self) -> &'static str {
+        match self {
+            Self::Callback | Self::SignOut => "GET, POST",
+            Self::SignIn | Self::SignUp | Self::Sessions => "GET",
+            Self::User => "GET, HEAD",
+            Self::BackChannelLogout | Self::Webhook | Self::SessionsRevoke => "POST",
+        }
+    }
+
+    /// Whether it is for browsers, and loading it ahead would cost the user something.
+    pub(super) const fn minds_prefetch(self) -> bool {
+        !matches!(self, Self::User | Self::BackChannelLogout | Self::Webhook)
+    }
 }
 
 /// The absolute path of each endpoint, as it appears in a canonical request path.
@@ -28,6 +53,14 @@ pub struct EndpointPaths {
     pub sign_out: String,
     /// `routes.user`.
     pub user: String,
+    /// `routes.back_channel_logout`.
+    pub back_channel_logout: String,
+    /// `routes.webhook`.
+    pub webhook: String,
+    /// `routes.sessions`.
+    pub sessions: String,
+    /// `revoke` below `routes.sessions`.
+    pub sessions_revoke: String,
 }
 
 impl EndpointPaths {
@@ -39,6 +72,10 @@ impl EndpointPaths {
             callback: format!("{prefix}/callback"),
             sign_out: format!("{prefix}/sign-out"),
             user: format!("{prefix}/user"),
+            back_channel_logout: format!("{prefix}/back-channel-logout"),
+            webhook: format!("{prefix}/webhook"),
+            sessions: format!("{prefix}/sessions"),
+            sessions_revoke: format!("{prefix}/sessions/revoke"),
         }
     }
 
@@ -50,13 +87,18 @@ impl EndpointPaths {
             (&self.callback, Endpoint::Callback),
             (&self.sign_out, Endpoint::SignOut),
             (&self.user, Endpoint::User),
+            (&self.back_channel_logout, Endpoint::BackChannelLogout),
+            (&self.webhook, Endpoint::Webhook),
+            (&self.sessions, Endpoint::Sessions),
+            (&self.sessions_revoke, Endpoint::SessionsRevoke),
         ]
         .into_iter()
         .find_map(|(path, endpoint)| (path == canonical_path).then_some(endpoint))
     }
 
-    /// Whether a canonical path is one of the proxy's own.
-    pub fn contains(&self, canonical_path: &str) -> bool {
-        self.find(canonical_path).is_some()
+    /// Whether a canonical path is one of the proxy's own, but not a page that a browser may be sent to.
+    pub(super) fn is_no_destination(&self, canonical_path: &str) -> bool {
+        self.find(canonical_path)
+            .is_some_and(|endpoint| endpoint != Endpoint::Sessions)
     }
 }

@@ -40,7 +40,7 @@ impl ReturnPath {
         }
         // The browser resolves dot segments before it asks, so the resolved path is what counts.
         let resolved = percent_decode_str(target.path()).decode_utf8().ok()?;
-        (!endpoints.contains(&resolved)).then(|| Self(text.to_owned()))
+        (!endpoints.is_no_destination(&resolved)).then(|| Self(text.to_owned()))
     }
 
     /// The same, or the path without its query when that is too long, or `/`.

@@ -41,6 +41,11 @@ impl Rounds {
         self.0.len() >= LIMIT
     }
 
+    /// Whether the browser came back from Logto within the window.
+    pub fn has_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The cookie after one more completed callback.
     pub fn completed(mut self, settings: &CookieSettings, now: UnixSeconds) -> Option<HeaderValue> {
         self.0.push(now);

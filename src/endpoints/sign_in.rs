@@ -13,6 +13,7 @@ use crate::http::navigation;
 use crate::logto::{AuthorizationRequest, Metadata, is_identifier, pkce};
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
+use crate::session::SessionId;
 use crate::session::{Binding, Presented};
 use ::http::{Response, StatusCode};
 use std::sync::Arc;
@@ -50,6 +51,17 @@ pub struct SignInDefaults {
 pub struct Choices {
     prompt: Option<String>,
     parameters: Vec<(String, String)>,
+}
+
+/// Why a sign-in begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Somebody opened the sign-in URL, signed in or not.
+    Wanted,
+    /// A request may not pass without one, whatever session it has.
+    Needed,
+    /// This session is to be confirmed, and nobody is to be asked: `prompt=none`.
+    Silent(SessionId),
 }
 
 impl SignInDefaults {
@@ -116,7 +128,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest, registe
             .parameters
             .insert(0, ("first_screen".to_owned(), "register".to_owned()));
     }
-    begin(endpoints, request, &return_path, &choices).await
+    begin(endpoints, request, &return_path, &choices, Occasion::Wanted).await
 }
 
 /// Redirects the browser to Logto, or shows why it cannot be.
@@ -125,12 +137,15 @@ pub(super) async fn begin(
     request: &CleanRequest,
     return_path: &ReturnPath,
     choices: &Choices,
+    occasion: Occasion,
 ) -> Response<Body> {
     let now = endpoints.clock.now();
     let headers = request.headers();
     let settings = endpoints.cookies.settings();
-    let has_session = matches!(endpoints.cookies.open(headers, now), Presented::Session(..));
-    if !has_session && Rounds::read(headers, settings, now).is_loop() {
+    // Who has a session that will do may sign in as often as they like.
+    let is_choice =
+        occasion == Occasion::Wanted && matches!(endpoints.session(headers), Presented::Session(..));
+    if !is_choice && Rounds::read(headers, settings, now).is_loop() {
         let page = pages::loop_stopped(
             &endpoints.pages,
             navigation::language(headers),
@@ -142,6 +157,10 @@ pub(super) async fn begin(
     if !endpoints.limiter.admits(request.client().address, now) {
         return endpoints.problem(request, Problem::TooMany, None);
     }
+    // A redirect would only end at a Logto that does not answer.
+    if endpoints.logto.is_away() {
+        return endpoints.problem(request, Problem::Unavailable, Some(return_path));
+    }
     let Some(metadata) = metadata(endpoints).await else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
@@ -152,13 +171,18 @@ pub(super) async fn begin(
     let (code_verifier, code_challenge) = pkce::make();
     let nonce = pkce::nonce();
     let browser_hash = *browser.hash().as_bytes();
-    let state = SignInState::new(
+    let mut state = SignInState::new(
         &code_verifier,
         nonce.clone(),
         return_path.as_str().to_owned(),
         browser_hash,
         now,
     );
+    let mut prompt = choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref());
+    if let Occasion::Silent(session) = occasion {
+        state = state.silently_for(session);
+        prompt = Some("none");
+    }
     let Some(state) = state.seal(&endpoints.keyring) else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
@@ -171,13 +195,14 @@ pub(super) async fn begin(
             state: &state,
             nonce: &nonce,
             code_challenge: &code_challenge,
-            prompt: choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref()),
+            prompt,
             max_age: endpoints.sign_in.max_age(),
             extra: &extra,
         },
     );
     let mut response = answer::redirect(StatusCode::FOUND, url.as_str());
     set_cookies(response.headers_mut(), endpoints.binding_cookie.set(&browser));
+    endpoints.metrics.sign_in("started", "");
     response
 }
 

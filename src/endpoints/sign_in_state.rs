@@ -6,6 +6,7 @@
 
 use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
+use crate::session::SessionId;
 use crate::session::{KeyRing, Purpose};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub struct SignInState {
     begun_at: u64,
     /// SHA-256 of the browser's binding value.
     pub browser: [u8; 32],
+    /// The session that a silent sign-in is to confirm; Logto then asks the user nothing.
+    #[serde(default)]
+    silent_for: Option<[u8; 16]>,
 }
 
 /// Why a `state` is not accepted.
@@ -58,7 +62,20 @@ impl SignInState {
             return_path,
             begun_at: now.as_u64(),
             browser,
+            silent_for: None,
         }
+    }
+
+    /// The same for a silent sign-in, which is to confirm this session.
+    #[must_use]
+    pub fn silently_for(mut self, session: SessionId) -> Self {
+        self.silent_for = Some(*session.as_bytes());
+        self
+    }
+
+    /// The session that it is to confirm, if it is silent.
+    pub fn silent_for(&self) -> Option<SessionId> {
+        self.silent_for.map(SessionId::from_bytes)
     }
 
     /// The PKCE code verifier.

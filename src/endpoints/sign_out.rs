@@ -4,6 +4,7 @@
 //! Logto uses `client_id` and the registered `post_logout_redirect_uri` without an `id_token_hint`, since a
 //! hint signed with a key that was rotated out would strand the user there.
 
+use super::notify::Notifier;
 use super::query::Parameters;
 use super::return_path::ReturnPath;
 use super::rounds::Rounds;
@@ -13,9 +14,11 @@ use crate::http::body::{self, Body};
 use crate::http::navigation;
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
-use crate::session::{Presented, Purpose};
-use ::http::{HeaderMap, Method, Response, StatusCode, header};
+use crate::secret::SecretText;
+use crate::session::{Cause, Effect, Presented, Purpose, Scope};
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::time::Duration;
+use url::Url;
 
 /// How long the browser waits for the revocation; it goes on in the background after that.
 const REVOCATION_PATIENCE: Duration = Duration::from_secs(2);
@@ -106,46 +109,85 @@ fn confirm(
     answer::page(StatusCode::OK, page)
 }
 
-/// Ends the session here, revokes its refresh token, and sends the browser to Logto to end that session too.
+/// Ends the session, and sends the browser to Logto to end that session too.
 async fn end(endpoints: &Endpoints, headers: &HeaderMap, return_path: Option<ReturnPath>) -> Response<Body> {
-    let now = endpoints.clock.now();
-    let presented = endpoints.cookies.open(headers, now);
-    if let Presented::Session(view, _) = &presented {
-        endpoints.callbacks.forget(view.id(), now);
-    }
-    if let Presented::Session(view, _) = &presented
-        && let Some(token) = view.refresh_token()
-    {
-        let logto = endpoints.logto.clone();
-        let revocation = endpoints.tasks.spawn(async move {
-            if let Err(error) = logto.revoke_refresh_token(&token).await {
-                tracing::warn!(%error, "the refresh token could not be revoked");
+    let ended = end_session(endpoints, headers, return_path.as_ref()).await;
+    ended.answer(endpoints, headers)
+}
+
+/// A session that was ended, and where the browser goes from there.
+pub(super) struct Farewell {
+    /// Logto's end of session; `None` when Logto does not answer or has no such endpoint.
+    pub(super) logto: Option<Url>,
+    /// What takes the session's cookies from the browser.
+    pub(super) cookies: Vec<HeaderValue>,
+}
+
+impl Farewell {
+    /// A redirect to Logto, or else a page that says what may have stayed.
+    pub(super) fn answer(self, endpoints: &Endpoints, headers: &HeaderMap) -> Response<Body> {
+        let mut response = match self.logto {
+            Some(url) => answer::redirect(StatusCode::SEE_OTHER, url.as_str()),
+            None => {
+                let sign_in = endpoints.paths.sign_in.as_str();
+                let page = pages::signed_out(&endpoints.pages, navigation::language(headers), false, sign_in);
+                answer::page(StatusCode::OK, page)
             }
-        });
-        // The browser is not kept waiting for a Logto that is down; the task goes on.
-        let _ = tokio::time::timeout(REVOCATION_PATIENCE, revocation).await;
+        };
+        set_cookies(response.headers_mut(), self.cookies);
+        response
     }
-    let state = return_path
-        .as_ref()
-        .and_then(|path| seal_state(endpoints, path, now));
+}
+
+/// Ends the session of a request: at once in every process, so that no copy of its cookie is good for anything, and its
+/// grant at Logto. A session that is over already has nothing to revoke.
+pub(super) async fn end_session(
+    endpoints: &Endpoints,
+    headers: &HeaderMap,
+    return_path: Option<&ReturnPath>,
+) -> Farewell {
+    let now = endpoints.clock.now();
+    let mut is_away = endpoints.logto.is_away();
+    if let Presented::Session(view, _) = endpoints.session(headers) {
+        endpoints.callbacks.forget(view.id(), now);
+        let (scope, effect) = (Scope::Session(view.id()), Effect::End(Cause::SignOut));
+        let notifier = Notifier::new(endpoints);
+        let published = notifier.publish(scope, effect, view.expires_at().since(now));
+        let (_, reached) = futures_util::join!(published, revoke(endpoints, view.refresh_token()));
+        is_away |= !reached;
+    }
+    let state = return_path.and_then(|path| seal_state(endpoints, path, now));
     let after = format!("{}{}", endpoints.public_origin.as_str(), endpoints.after_sign_out);
-    let end_session = endpoints.logto.metadata().and_then(|metadata| {
-        endpoints
-            .logto
-            .end_session_url(&metadata, &after, state.as_deref())
-    });
-    let mut response = match end_session {
-        Some(url) => answer::redirect(StatusCode::SEE_OTHER, url.as_str()),
-        None => {
-            let sign_in = endpoints.paths.sign_in.as_str();
-            let page = pages::signed_out(&endpoints.pages, navigation::language(headers), false, sign_in);
-            answer::page(StatusCode::OK, page)
-        }
+    // A browser sent to a Logto that does not answer would be stranded there.
+    let metadata = endpoints.logto.metadata().filter(|_| !is_away);
+    let mut cookies = endpoints.cookies.clear(headers);
+    cookies.extend(Rounds::forget(endpoints.cookies.settings()));
+    Farewell {
+        logto: metadata.and_then(|metadata| {
+            endpoints
+                .logto
+                .end_session_url(&metadata, &after, state.as_deref())
+        }),
+        cookies,
+    }
+}
+
+/// Revokes a refresh token. Says whether Logto answered in time; it is tried to its end all the same.
+async fn revoke(endpoints: &Endpoints, refresh_token: Option<SecretText>) -> bool {
+    let Some(token) = refresh_token else {
+        return true;
     };
-    let settings = endpoints.cookies.settings();
-    set_cookies(response.headers_mut(), endpoints.cookies.clear(headers));
-    set_cookies(response.headers_mut(), Rounds::forget(settings));
-    response
+    let logto = endpoints.logto.clone();
+    let revocation = endpoints.tasks.spawn(async move {
+        let result = logto.revoke_refresh_token(&token).await;
+        if let Err(error) = &result {
+            tracing::warn!(%error, "the refresh token could not be revoked");
+        }
+        !result.is_err_and(|error| error.is_transient())
+    });
+    // The browser is not kept waiting for a Logto that is down; the task goes on.
+    let answered = tokio::time::timeout(REVOCATION_PATIENCE, revocation).await;
+    matches!(answered, Ok(Ok(true)))
 }
 
 fn seal_state(endpoints: &Endpoints, path: &ReturnPath, now: UnixSeconds) -> Option<String> {

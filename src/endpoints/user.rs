@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 /// Answers with `{"isAuthenticated": …}`; with a session also `claims`, `expiresAt` and `idleExpiresAt`, both
 /// in Unix seconds.
 pub(super) fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
-    let now = endpoints.clock.now();
     let limits = endpoints.cookies.limits();
-    let document = match endpoints.cookies.open(request.headers(), now) {
+    let document = match endpoints.session(request.headers()) {
         Presented::None | Presented::Invalid(_) => json!({ "isAuthenticated": false }),
         Presented::Session(session, _) => {
             let mut claims = session.claims().into_members();

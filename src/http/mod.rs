@@ -14,6 +14,7 @@ pub mod navigation;
 pub mod request_id;
 pub mod target;
 pub mod upgrade;
+pub mod user_agent;
 
 pub use body::{Body, BodyError, ReadError, read_limited};
 pub use folding::{fold, folded_equals, folded_starts_with};

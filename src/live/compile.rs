@@ -8,6 +8,7 @@ use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
 use crate::http::forwarded::{PublicOrigin, TrustedProxies};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
+use crate::logto::webhook::WebhookKey;
 use crate::logto::{self, Logto, RefreshMode, Userinfo};
 use crate::pages::PageSettings;
 use crate::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated};
@@ -19,6 +20,7 @@ use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::session::Limits;
 use crate::session::settings::{CookieSettings, SameSite};
 use crate::session::size::expected_cookie_bytes;
+use crate::store::{self, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::upstream::{self, UpstreamHost};
@@ -30,6 +32,9 @@ use std::time::Duration;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
+
+/// Ends of sessions, and calls to confirm them, that are remembered at once; each takes a few hundred bytes.
+const MOST_NOTICES: usize = 100_000;
 
 /// What a configuration compiles to.
 #[derive(Debug)]
@@ -81,6 +86,13 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         &kept_claims,
         asks_identities(config),
     );
+    let metrics = Metrics::new();
+    let store = Store::open(
+        store_settings(config),
+        clock.clone(),
+        tasks.clone(),
+        metrics.clone(),
+    )?;
     let endpoints = Endpoints {
         paths: endpoint_paths(config),
         public_origin: public_origin.clone(),
@@ -89,7 +101,7 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
             logto_settings(config, &header_rules),
             clock.clone(),
             tasks.clone(),
-            Metrics::default(),
+            metrics.clone(),
         )?,
         keyring,
         cookies: Arc::clone(&cookies),
@@ -103,6 +115,10 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         },
         limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
         callbacks: Arc::default(),
+        store,
+        webhook_key: config.webhook_signing_key.clone().map(WebhookKey::new),
+        recheck: config.session.recheck,
+        metrics,
         clock: clock.clone(),
         tasks: tasks.clone(),
     };
@@ -245,6 +261,20 @@ fn endpoint_paths(config: &Config) -> EndpointPaths {
         callback: endpoints.callback.clone(),
         sign_out: endpoints.sign_out.clone(),
         user: endpoints.user.clone(),
+        back_channel_logout: endpoints.back_channel_logout.clone(),
+        webhook: endpoints.webhook.clone(),
+        sessions: endpoints.sessions.clone(),
+        sessions_revoke: endpoints.sessions_revoke(),
+    }
+}
+
+/// In this process, until it ends.
+fn store_settings(config: &Config) -> store::Settings {
+    store::Settings {
+        kind: store::Kind::Memory,
+        namespace: String::new(),
+        lifetime: config.session.lifetime,
+        most_notices: MOST_NOTICES,
     }
 }
 
@@ -268,7 +298,11 @@ fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
             config::UserinfoMode::Always => Userinfo::Always,
             config::UserinfoMode::Never => Userinfo::Never,
         },
-        refresh: RefreshMode::Session,
+        refresh: match config.logto.refresh {
+            config::RefreshMode::Session => RefreshMode::Session,
+            config::RefreshMode::Offline => RefreshMode::Offline,
+            config::RefreshMode::None => RefreshMode::None,
+        },
     }
 }
 

@@ -34,6 +34,9 @@ pub enum CompileError {
     /// The settings of the Logto client.
     #[error("[logto]: {0}")]
     Logto(#[from] SetupError),
+    /// The store cannot be opened.
+    #[error("[store]: {0}")]
+    Store(#[from] crate::store::OpenError),
     /// The public URL as an origin.
     #[error("public_url is not an origin")]
     PublicUrl,

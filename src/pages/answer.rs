@@ -55,6 +55,11 @@ pub fn text(status: StatusCode, line: &'static str) -> Response<Body> {
     answer(status, Some("text/plain; charset=utf-8"), Body::full(line))
 }
 
+/// Nothing but a status.
+pub fn empty(status: StatusCode) -> Response<Body> {
+    answer(status, None, Body::empty())
+}
+
 /// A redirect: `status` is 302 or 303. A location that is not a valid field value yields 500, which cannot
 /// happen for values that passed a URL parser.
 pub fn redirect(status: StatusCode, location: &str) -> Response<Body> {

@@ -19,6 +19,14 @@ h1{margin:0 0 .75rem;font-size:1.4rem;line-height:1.3}\
 .small{font-size:.875rem;color:var(--soft)}\
 a{color:var(--accent)}\
 .action{display:inline-block;margin:.75rem 0;padding:.6rem 1.2rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--on);font:inherit;text-decoration:none;cursor:pointer}\
+.quiet{background:none;color:var(--accent);border:1px solid var(--accent)}\
+.note{padding:.6rem 1rem;border-left:4px solid var(--accent)}\
+.list{list-style:none;margin:1.5rem 0;padding:0}\
+.list>li{padding:1rem 0;border-top:1px solid var(--line)}\
+h2{margin:0;font-size:1.05rem}\
+dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;margin:.5rem 0}\
+dt{color:var(--soft)}\
+dd{margin:0}\
 :focus-visible{outline:3px solid var(--accent);outline-offset:3px}";
 
 /// The link that a page offers as the way on.

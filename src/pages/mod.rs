@@ -6,10 +6,12 @@
 
 pub mod answer;
 mod layout;
+mod sessions;
 pub mod text;
 
 use layout::{Action, Sheet};
 use maud::html;
+pub use sessions::{Known, ListedSession, SessionList, sessions};
 pub use text::{Language, Problem};
 
 /// What an operator may set on every page.

@@ -49,25 +49,9 @@ pub(super) async fn unauthenticated(
     let mut response = if redirects {
         endpoints.begin_sign_in(request).await
     } else {
-        let referer = request.headers().get(header::REFERER);
-        status_401(endpoints, referer, *request.method() == Method::HEAD)
+        endpoints.unauthenticated(request)
     };
     close_if_body_unread(request.has_body(), response.headers_mut());
-    response
-}
-
-fn status_401(endpoints: &Endpoints, referer: Option<&HeaderValue>, is_head: bool) -> Response<Body> {
-    let document = json!({
-        "error": "unauthenticated",
-        "error_description": "there is no valid session",
-        "sign_in_url": endpoints.sign_in_url(&endpoints.page_of(referer)),
-    });
-    let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
-    let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-    if is_head {
-        *response.body_mut() = Body::empty();
-    }
     response
 }
 
@@ -151,7 +135,7 @@ impl FailureReply {
     /// 401 as for any request without a session: it ended while the request was waiting. The connection is closed, since
     /// the client may still be sending its body.
     pub(super) fn session_over(&self, endpoints: &Endpoints) -> Response<Body> {
-        let mut response = status_401(endpoints, self.referer.as_ref(), self.is_head);
+        let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head);
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
         response

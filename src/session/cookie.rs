@@ -8,6 +8,7 @@
 //! `name` holds one digit, the number of pieces, and the first of them; `name.1` to `name.4` hold the rest.
 
 use super::keyring::{KeyRing, Purpose};
+use super::notice::Cause;
 use super::seal::{SealError, SealReason, sealed_length};
 pub use super::session::{Ended, Limits, Session, SessionId, SessionView};
 use super::settings::SIBLINGS;
@@ -66,6 +67,8 @@ pub enum Reason {
     Content,
     /// It opened, but is over.
     Ended(Ended),
+    /// It opened and is within its limits, but was ended.
+    Revoked(Cause),
 }
 
 /// A session does not fit in its cookies. The operator's to mend: keep fewer or smaller claims.
@@ -112,6 +115,7 @@ impl Reason {
             Self::Ended(Ended::Lifetime) => "lifetime",
             Self::Ended(Ended::Idle) => "idle",
             Self::Ended(Ended::Future) => "future",
+            Self::Revoked(_) => "revoked",
         }
     }
 }

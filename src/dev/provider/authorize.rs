@@ -18,6 +18,7 @@ use super::control::count;
 use super::error::{Failure, OidcError, Outcome};
 use super::extra_parameters::first_page;
 use super::fault::CallbackIssuerFault;
+use super::settings::Client;
 use super::state::{
     AuthorizationRequest, Code, INTERACTION_TTL, Interaction, Issued, ResponseMode, Session, Shared, State,
     interaction_key, random_token,
@@ -49,6 +50,13 @@ pub(super) fn authorize(shared: &Shared, call: &Call) -> Outcome {
         Ok(read) => read,
         Err(error) => return refuse(error),
     };
+    if prompt.none {
+        count(&shared.counters.silent_authorizations);
+    }
+    if let Some(error) = shared.faults().authorization_error {
+        let fields = vec![("error", error)];
+        return deliver(shared, &redirect_uri, mode, given_state.as_deref(), fields);
+    }
     let now = shared.now();
     let cookie = call.cookie(SESSION_COOKIE).unwrap_or_default().to_owned();
     let must_sign_in = state.sessions.get(&cookie, now).is_none_or(|session| {
@@ -107,12 +115,16 @@ pub(super) fn resume(shared: &Shared, call: &Call, interaction_id: &str) -> Outc
             authenticated_at: now,
             ..session
         },
-        _ => Session {
-            id: random_token()?,
-            persona,
-            authenticated_at: now,
-            grants: HashMap::new(),
-        },
+        _ => {
+            state.sessions_opened = state.sessions_opened.saturating_add(1);
+            Session {
+                id: random_token()?,
+                persona,
+                authenticated_at: now,
+                number: state.sessions_opened,
+                authorizations: HashMap::new(),
+            }
+        }
     };
     state
         .sessions
@@ -162,9 +174,9 @@ fn finish(
     state.sessions.extend(cookie, now.plus(shared.session_ttl), now);
     let session = state.sessions.get(cookie, now).ok_or(Failure::Internal)?;
     let has_grant = session
-        .grants
+        .authorizations
         .get(&request.client_id)
-        .is_some_and(|grant| state.grants.get(grant, now).is_some());
+        .is_some_and(|known| state.grants.get(&known.grant, now).is_some());
     let denied = state
         .persona(&session.persona)
         .is_none_or(|persona| persona.access_denied);
@@ -179,9 +191,15 @@ fn finish(
         scopes: request.scopes.clone(),
         session: (!offline).then(|| session.id.clone()),
         nonce: request.nonce.clone(),
+        sid: None,
         auth_time: request.max_age.map(|_| session.authenticated_at.as_u64()),
     };
-    issued.grant = state.grant(cookie, &request.client_id, now)?;
+    let authorization = state.authorization(cookie, &request.client_id, now)?;
+    issued.grant = authorization.grant;
+    issued.sid = state
+        .client(&request.client_id)
+        .is_some_and(Client::wants_session_id)
+        .then_some(authorization.sid);
     let code = random_token()?;
     let entry = Code {
         request: request.clone(),

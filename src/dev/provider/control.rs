@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 
 use super::fault::Faults;
 use super::keys::SigningKey;
-use super::persona::Persona;
 use super::settings::Client;
 use super::state::Shared;
 
@@ -29,12 +28,16 @@ pub struct Counts {
     pub jwks: u64,
     /// Authorization endpoint, resumed sign-ins not counted.
     pub authorize: u64,
+    /// Sound requests at it with `prompt=none`.
+    pub silent_authorizations: u64,
     /// Token endpoint, any grant.
     pub token: u64,
     /// Token endpoint with `grant_type=authorization_code`.
     pub code_exchanges: u64,
     /// Token endpoint with `grant_type=refresh_token`.
     pub refreshes: u64,
+    /// Refreshes that gave a new refresh token, whether or not anyone heard of it.
+    pub rotations: u64,
     /// Userinfo endpoint.
     pub userinfo: u64,
     /// Revocation endpoint.
@@ -50,9 +53,11 @@ pub(super) struct Counters {
     pub(super) discovery: AtomicU64,
     pub(super) jwks: AtomicU64,
     pub(super) authorize: AtomicU64,
+    pub(super) silent_authorizations: AtomicU64,
     pub(super) token: AtomicU64,
     pub(super) code_exchanges: AtomicU64,
     pub(super) refreshes: AtomicU64,
+    pub(super) rotations: AtomicU64,
     pub(super) userinfo: AtomicU64,
     pub(super) revocation: AtomicU64,
     pub(super) introspection: AtomicU64,
@@ -87,9 +92,11 @@ impl Control {
             discovery: read(&counters.discovery),
             jwks: read(&counters.jwks),
             authorize: read(&counters.authorize),
+            silent_authorizations: read(&counters.silent_authorizations),
             token: read(&counters.token),
             code_exchanges: read(&counters.code_exchanges),
             refreshes: read(&counters.refreshes),
+            rotations: read(&counters.rotations),
             userinfo: read(&counters.userinfo),
             revocation: read(&counters.revocation),
             introspection: read(&counters.introspection),
@@ -105,16 +112,6 @@ impl Control {
     /// The parameters of the last authorization request, in the order received.
     pub fn last_authorization(&self) -> Vec<(String, String)> {
         self.shared.state().last_authorization.clone()
-    }
-
-    /// How many browsers are signed in at the provider.
-    pub fn sessions(&self) -> usize {
-        self.shared.state().sessions.values(self.shared.now()).count()
-    }
-
-    /// Signs everyone out at the provider; what is bound to a session dies, grants live.
-    pub fn end_sessions(&self) {
-        self.shared.state().sessions.retain(|_| false);
     }
 
     /// Signs with a new RSA key (RS256) from now on.
@@ -142,29 +139,6 @@ impl Control {
     /// Puts these faults in force instead of the former ones; `Faults::default()` ends them all.
     pub fn set_faults(&self, faults: Faults) {
         *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
-    }
-
-    /// Changes a persona; false when there is none. Tokens made from now on show it.
-    pub fn update_persona(&self, key: &str, change: impl FnOnce(&mut Persona)) -> bool {
-        self.shared.state().persona_mut(key).map(change).is_some()
-    }
-
-    /// Gives a persona exactly these roles; false when there is none.
-    pub fn set_roles(&self, key: &str, roles: &[&str]) -> bool {
-        self.update_persona(key, |persona| {
-            persona.roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        })
-    }
-
-    /// Suspends a persona: sessions, grants and tokens end at once, sign-in is refused. False when there is none.
-    pub fn suspend(&self, key: &str) -> bool {
-        let mut state = self.shared.state();
-        let Some(persona) = state.persona_mut(key) else {
-            return false;
-        };
-        persona.suspended = true;
-        state.revoke_all_of(key);
-        true
     }
 }
 

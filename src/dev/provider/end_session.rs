@@ -14,7 +14,8 @@ use super::super::page::{Policy, SUBMIT_FORM, page};
 use super::super::reply;
 use super::call::{Call, SESSION_COOKIE, set_cookie};
 use super::control::count;
-use super::error::{OidcError, Outcome};
+use super::error::{Failure, OidcError, Outcome};
+use super::logout_token::{self, LogoutToken};
 use super::state::{INTERACTION_TTL, Shared, SignOut, State, random_token};
 
 /// Where the confirmation goes.
@@ -60,23 +61,54 @@ pub(super) fn end_session(shared: &Shared, call: &Call) -> Outcome {
 }
 
 /// `POST /oidc/session/end/confirm` with `xsrf`.
-pub(super) fn confirm(shared: &Shared, call: &Call) -> Outcome {
+///
+/// Every application of the session that has a back-channel logout URI is told, all at once, and the browser waits for
+/// their answers; what they answer changes nothing.
+pub(super) async fn confirm(shared: &Shared, call: &Call) -> Outcome {
     let now = shared.now();
-    let mut state = shared.state();
     let secret = call.form.get("xsrf").unwrap_or_default();
     let cookie = call.cookie(SESSION_COOKIE).unwrap_or_default();
-    let Some(pending) = state
+    let pending = shared
+        .state()
         .sign_outs
         .remove(secret, now)
-        .filter(|pending| pending.session_cookie == cookie)
-    else {
+        .filter(|pending| pending.session_cookie == cookie);
+    let Some(pending) = pending else {
         return Ok(OidcError::new("invalid_request", "could not find logout details")
             .reply(call.wants_own_error_members()));
     };
-    state.sessions.remove(cookie, now);
+    let notices = logout_notices(shared, cookie)?;
+    let sending = notices
+        .iter()
+        .map(|(uri, token)| logout_token::post(shared, uri.clone(), token));
+    futures_util::future::join_all(sending).await;
+    shared.state().sessions.remove(cookie, now);
     let mut reply = signed_out(pending.post_logout_redirect_uri.as_deref());
     set_cookie(&mut reply, SESSION_COOKIE, None);
     Ok(reply)
+}
+
+/// Where to send a logout token, and which, for each application that the session is signed in to.
+fn logout_notices(shared: &Shared, cookie: &str) -> Result<Vec<(String, String)>, Failure> {
+    let state = shared.state();
+    let Some(session) = state.sessions.get(cookie, shared.now()) else {
+        return Ok(Vec::new());
+    };
+    let Some(persona) = state.persona(&session.persona) else {
+        return Ok(Vec::new());
+    };
+    let mut notices = Vec::new();
+    for (client_id, authorization) in &session.authorizations {
+        let Some(client) = state.client(client_id) else {
+            continue;
+        };
+        if let Some(uri) = &client.backchannel_logout_uri {
+            let sid = Some(authorization.sid.clone());
+            let token = LogoutToken::new(shared, client, &persona.id, sid)?;
+            notices.push((uri.clone(), token.sign().map_err(|_| Failure::Internal)?));
+        }
+    }
+    Ok(notices)
 }
 
 /// Where to go afterwards, `state` appended; only to what the named application has registered.

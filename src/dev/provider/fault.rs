@@ -10,14 +10,24 @@ pub struct Faults {
     pub discovery: EndpointFault,
     /// The JWK Set's endpoint.
     pub jwks: EndpointFault,
-    /// The token endpoint.
+    /// The token endpoint, whatever it is asked.
     pub token: EndpointFault,
+    /// The token endpoint with `grant_type=authorization_code`, instead of [`Faults::token`].
+    pub code_exchange: EndpointFault,
+    /// The token endpoint with `grant_type=refresh_token`, instead of [`Faults::token`].
+    pub refresh: EndpointFault,
     /// The userinfo endpoint.
     pub userinfo: EndpointFault,
     /// The revocation endpoint.
     pub revocation: EndpointFault,
     /// The ID token of the next token answers.
     pub id_token: Option<IdTokenFault>,
+    /// The ID token of refreshes alone, instead of [`Faults::id_token`].
+    pub refreshed_id_token: Option<IdTokenFault>,
+    /// Refreshes answer without a refresh token, which RFC 6749 §6 allows: the one sent stays good unless it was due.
+    pub refresh_token_withheld: bool,
+    /// Every sound authorization request comes back to the callback with this `error`.
+    pub authorization_error: Option<String>,
     /// Userinfo about someone else: this `sub` instead of the right one.
     pub userinfo_subject: Option<String>,
     /// The `iss` parameter of callbacks (RFC 9207).
@@ -31,10 +41,32 @@ pub struct Faults {
 /// How an endpoint misbehaves.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointFault {
-    /// Waits this long before it answers.
+    /// Waits this long before it looks at the request.
     pub delay: Duration,
     /// What it does instead of answering.
     pub misbehaviour: Option<Misbehaviour>,
+}
+
+impl EndpointFault {
+    /// Whether anything is wrong at all.
+    pub(super) fn is_set(&self) -> bool {
+        self.delay > Duration::ZERO || self.misbehaviour.is_some()
+    }
+
+    /// What the next call meets; a fault that is told to happen so many times has happened once more.
+    pub(super) fn take(&mut self) -> Self {
+        match &mut self.misbehaviour {
+            Some(Misbehaviour::Times(0, _)) => Self::default(),
+            Some(Misbehaviour::Times(left, fault)) => {
+                *left = left.saturating_sub(1);
+                Self {
+                    delay: self.delay,
+                    misbehaviour: Some((**fault).clone()),
+                }
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 impl From<Misbehaviour> for EndpointFault {
@@ -55,12 +87,26 @@ pub enum Misbehaviour {
     Reset,
     /// Does what was asked, then resets the connection: a code is spent and nobody hears of it.
     ResetAfterProcessing,
+    /// Does what was asked, sends half of the answer, then ends the connection.
+    CutAnswer,
+    /// Does what was asked at once and answers this much later.
+    AnswerLate(Duration),
     /// 200 with a body that is not JSON.
     Garbage,
     /// 200 with JSON of at least this many bytes.
     Oversized(usize),
     /// 307 to this URL, which would repeat the secret there.
     Redirect(String),
+    /// So many calls meet this fault; those after them are answered.
+    Times(u64, Box<Misbehaviour>),
+}
+
+impl Misbehaviour {
+    /// The same for the next `calls` calls only.
+    #[must_use]
+    pub fn times(self, calls: u64) -> Self {
+        Self::Times(calls, Box::new(self))
+    }
 }
 
 /// What is wrong with an ID token.
@@ -100,6 +146,8 @@ pub enum IdTokenFault {
     EmptySubject,
     /// `sub` is another user; userinfo tells the right one.
     OtherSubject,
+    /// Another `sid`.
+    OtherSession,
     /// `alg: none`, no signature.
     AlgorithmNone,
     /// HS256 keyed with the client secret.

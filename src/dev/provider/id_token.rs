@@ -1,17 +1,15 @@
 //! ID tokens (OpenID Connect Core §2) in Logto's shape, and wrong ones on request.
 
-use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use std::sync::PoisonError;
 
 use super::error::Failure;
 use super::fault::IdTokenFault;
-use super::keys::{SigningKey, signing_input};
+use super::keys::SigningKey;
 use super::persona::{ClaimsFor, Persona};
 use super::settings::Client;
 use super::state::{Issued, Shared};
+use super::wrong_signature::WrongSignature;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -23,6 +21,7 @@ pub(super) fn sign(
     persona: &Persona,
     issued: &Issued,
     access_token: &str,
+    fault: Option<&IdTokenFault>,
 ) -> Result<Option<String>, Failure> {
     let key = shared
         .keys
@@ -41,6 +40,9 @@ pub(super) fn sign(
     if let Some(nonce) = &issued.nonce {
         claims.insert("nonce".into(), json!(nonce));
     }
+    if let Some(sid) = issued.sid.as_ref().filter(|_| client.wants_session_id()) {
+        claims.insert("sid".into(), json!(sid));
+    }
     if let Some(auth_time) = issued.auth_time {
         claims.insert("auth_time".into(), json!(auth_time));
     }
@@ -52,9 +54,9 @@ pub(super) fn sign(
         header.insert("typ".into(), json!("JWT"));
         claims.insert("at_hash".into(), json!(key.access_token_hash(access_token)));
     }
-    match shared.faults().id_token {
+    match fault {
         None => Ok(Some(key.compact(&Value::Object(header), &Value::Object(claims))?)),
-        Some(fault) => spoil(&fault, &key, header, claims, client, now),
+        Some(fault) => spoil(fault, &key, header, claims, client, now),
     }
 }
 
@@ -89,6 +91,7 @@ fn spoil(
         IdTokenFault::NotYetValid => set("nbf", json!(now.saturating_add(HOUR))),
         IdTokenFault::EmptySubject => set("sub", json!("")),
         IdTokenFault::OtherSubject => set("sub", json!("otheruser001")),
+        IdTokenFault::OtherSession => set("sid", json!("another-session")),
         IdTokenFault::WrongAccessTokenHash => set("at_hash", json!(key.access_token_hash("another token"))),
         IdTokenFault::NoAudience
         | IdTokenFault::NoNonce
@@ -108,40 +111,30 @@ fn spoil(
             header.insert("typ".into(), json!("at+jwt"));
         }
         IdTokenFault::AlgorithmNone => {
-            header.insert("alg".into(), json!("none"));
-            return Ok(Some(format!(
-                "{}.",
-                signing_input(&Value::Object(header), &Value::Object(claims))
-            )));
+            return WrongSignature::None
+                .compact(key, header, claims, client)
+                .map(Some);
         }
-        IdTokenFault::Hs256WithClientSecret => return Ok(Some(with_client_secret(header, claims, client))),
+        IdTokenFault::Hs256WithClientSecret => {
+            return WrongSignature::ClientSecret
+                .compact(key, header, claims, client)
+                .map(Some);
+        }
         IdTokenFault::BadSignature => {
-            let message = signing_input(&Value::Object(header), &Value::Object(claims));
-            let mut signature = key.sign(message.as_bytes())?;
-            if let Some(byte) = signature.first_mut() {
-                *byte ^= 1;
-            }
-            return Ok(Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))));
+            return WrongSignature::FlippedBit
+                .compact(key, header, claims, client)
+                .map(Some);
         }
-        IdTokenFault::UnknownKey | IdTokenFault::StolenKeyId => {
-            let stranger = SigningKey::elliptic_curve()?;
-            header.insert("alg".into(), json!(stranger.algorithm()));
-            if *fault == IdTokenFault::UnknownKey {
-                header.insert("kid".into(), json!(stranger.key_id()));
-            }
-            return Ok(Some(
-                stranger.compact(&Value::Object(header), &Value::Object(claims))?,
-            ));
+        IdTokenFault::UnknownKey => {
+            return WrongSignature::UnknownKey
+                .compact(key, header, claims, client)
+                .map(Some);
+        }
+        IdTokenFault::StolenKeyId => {
+            return WrongSignature::StolenKeyId
+                .compact(key, header, claims, client)
+                .map(Some);
         }
     }
     Ok(Some(key.compact(&Value::Object(header), &Value::Object(claims))?))
-}
-
-fn with_client_secret(mut header: Map<String, Value>, claims: Map<String, Value>, client: &Client) -> String {
-    header.insert("alg".into(), json!("HS256"));
-    let secret = client.secrets.first().map_or("", |secret| secret.text.expose());
-    let message = signing_input(&Value::Object(header), &Value::Object(claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let tag = hmac::sign(&key, message.as_bytes());
-    format!("{message}.{}", URL_SAFE_NO_PAD.encode(tag))
 }

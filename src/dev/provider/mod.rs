@@ -9,6 +9,7 @@ mod authorize;
 mod call;
 mod client_authentication;
 mod control;
+mod delivery;
 mod discovery;
 mod end_session;
 mod error;
@@ -18,7 +19,9 @@ mod fault;
 mod hugging_face;
 mod id_token;
 mod keys;
+mod logout_token;
 mod parameters;
+mod people;
 mod persona;
 mod revocation;
 mod router;
@@ -27,14 +30,19 @@ mod sign_in;
 mod state;
 mod token;
 mod userinfo;
+mod webhook;
+mod wrong_signature;
 
 #[cfg(test)]
 mod tests;
 
 pub use control::{Control, Counts, KeyError};
+pub use delivery::{Delivery, DeliveryError, DeliveryKind};
 pub use fault::{CallbackIssuerFault, EndpointFault, Faults, IdTokenFault, Misbehaviour};
+pub use logout_token::{LogoutToken, LogoutTokenFault};
 pub use persona::{HuggingFaceAccount, Organization, Persona};
 pub use settings::{Client, ClientSecret, HostName, ProviderSettings};
+pub use webhook::{Hook, HookEvent, SIGNATURE_FIELD, Webhook};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -72,11 +80,18 @@ impl Provider {
             HostName::Address => format!("http://{bound}"),
             HostName::Localhost => format!("http://localhost:{}", bound.port()),
         };
-        let shared = Shared::new(settings, base_url).map_err(io::Error::other)?;
+        let shared = Shared::new(settings, bound, base_url).map_err(io::Error::other)?;
         Ok(Self {
             listener,
             shared: Arc::new(shared),
         })
+    }
+
+    /// The provider of a control again, after it was shut down: on the same address, and it remembers everything.
+    pub async fn bind_again(control: &Control) -> io::Result<Self> {
+        let shared = Arc::clone(&control.shared);
+        let listener = LoopbackListener::bind(shared.address).await?;
+        Ok(Self { listener, shared })
     }
 
     /// The address bound to.

@@ -1,10 +1,13 @@
 //! From a request to the handler of its path, past the checks that every request meets and the faults that a
 //! test may have set.
 
-use ::http::header::LOCATION;
+use ::http::header::{CONTENT_LENGTH, LOCATION};
 use ::http::{HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
-use std::sync::Arc;
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use std::io;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::super::reply::{self, Reply};
@@ -15,6 +18,8 @@ use super::extra_parameters::is_sign_in_page;
 use super::fault::{EndpointFault, Misbehaviour};
 use super::state::Shared;
 use super::{authorize, discovery, end_session, hugging_face, revocation, sign_in, token, userinfo};
+
+const BEFORE_THE_CUT: Duration = Duration::from_millis(50);
 
 /// Answers one request; an error resets the connection.
 pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, Failure> {
@@ -33,13 +38,13 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
             ));
         }
     };
-    let fault = fault_of(&shared, &call.path);
+    let fault = next_fault(&shared, &call);
     if fault.delay > Duration::ZERO {
         tokio::time::sleep(fault.delay).await;
     }
     let outcome = match fault.misbehaviour {
-        None => handle(&shared, &call),
-        Some(misbehaviour) => misbehave(&shared, &call, &misbehaviour),
+        None => handle(&shared, &call).await,
+        Some(misbehaviour) => misbehave(&shared, &call, &misbehaviour).await,
     };
     let mut reply = match outcome {
         Ok(reply) => reply,
@@ -52,7 +57,7 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     Ok(reply)
 }
 
-fn handle(shared: &Shared, call: &Call) -> Outcome {
+async fn handle(shared: &Shared, call: &Call) -> Outcome {
     let get = call.method == Method::GET;
     let post = call.method == Method::POST;
     if !is_for_clients(&call.path) && call.is_cross_site_post() {
@@ -77,7 +82,7 @@ fn handle(shared: &Shared, call: &Call) -> Outcome {
         "/oidc/token/introspection" if post => revocation::introspect(shared, call),
         "/oidc/me" if get || post => userinfo::userinfo(shared, call),
         "/oidc/session/end" if get || post => end_session::end_session(shared, call),
-        end_session::CONFIRM_PATH if post => end_session::confirm(shared, call),
+        end_session::CONFIRM_PATH if post => end_session::confirm(shared, call).await,
         "/sign-in" if post => sign_in::submit(shared, call),
         "/register" | "/identifier-register" if get => sign_in::show_register(shared, call),
         "/register" if post => sign_in::submit_register(shared, call),
@@ -121,23 +126,38 @@ fn server_error(status: StatusCode) -> Reply {
     .reply(true)
 }
 
-fn fault_of(shared: &Shared, path: &str) -> EndpointFault {
-    let faults = shared.faults();
-    match path {
-        "/oidc/.well-known/openid-configuration" => faults.discovery,
-        "/oidc/jwks" => faults.jwks,
-        "/oidc/token" => faults.token,
-        "/oidc/me" => faults.userinfo,
-        "/oidc/token/revocation" => faults.revocation,
-        _ => EndpointFault::default(),
-    }
+/// What this call meets.
+fn next_fault(shared: &Shared, call: &Call) -> EndpointFault {
+    let mut faults = shared.faults.lock().unwrap_or_else(PoisonError::into_inner);
+    let fault = match (call.path.as_str(), call.form.get("grant_type")) {
+        ("/oidc/.well-known/openid-configuration", _) => &mut faults.discovery,
+        ("/oidc/jwks", _) => &mut faults.jwks,
+        ("/oidc/token", Some("authorization_code")) if faults.code_exchange.is_set() => {
+            &mut faults.code_exchange
+        }
+        ("/oidc/token", Some("refresh_token")) if faults.refresh.is_set() => &mut faults.refresh,
+        ("/oidc/token", _) => &mut faults.token,
+        ("/oidc/me", _) => &mut faults.userinfo,
+        ("/oidc/token/revocation", _) => &mut faults.revocation,
+        _ => return EndpointFault::default(),
+    };
+    fault.take()
 }
 
 /// Instead of answering. The call counts nevertheless.
-fn misbehave(shared: &Shared, call: &Call, misbehaviour: &Misbehaviour) -> Outcome {
-    if *misbehaviour == Misbehaviour::ResetAfterProcessing {
-        handle(shared, call)?;
-        return Err(Failure::Reset);
+async fn misbehave(shared: &Shared, call: &Call, misbehaviour: &Misbehaviour) -> Outcome {
+    match misbehaviour {
+        Misbehaviour::ResetAfterProcessing => {
+            handle(shared, call).await?;
+            return Err(Failure::Reset);
+        }
+        Misbehaviour::AnswerLate(delay) => {
+            let answer = handle(shared, call).await;
+            tokio::time::sleep(*delay).await;
+            return answer;
+        }
+        Misbehaviour::CutAnswer => return cut(handle(shared, call).await?).await,
+        _ => {}
     }
     count_only(shared, &call.path);
     match misbehaviour {
@@ -166,8 +186,28 @@ fn misbehave(shared: &Shared, call: &Call, misbehaviour: &Misbehaviour) -> Outco
             );
             Ok(reply)
         }
-        Misbehaviour::Reset | Misbehaviour::ResetAfterProcessing => Err(Failure::Reset),
+        // The others were dealt with above; a count within a count resets too.
+        _ => Err(Failure::Reset),
     }
+}
+
+/// The same answer, of which the first half arrives and then the end of the connection.
+async fn cut(reply: Reply) -> Outcome {
+    let (mut head, body) = reply.into_parts();
+    let bytes = body.collect().await.map_err(|_| Failure::Internal)?.to_bytes();
+    head.headers
+        .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let half = bytes.slice(..bytes.len() / 2);
+    let first = stream::once(async move { Ok(Frame::data(half)) });
+    let end = stream::once(async {
+        // What is written must have left before the error ends the connection.
+        tokio::time::sleep(BEFORE_THE_CUT).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    });
+    Ok(Reply::from_parts(
+        head,
+        StreamBody::new(first.chain(end)).boxed_unsync(),
+    ))
 }
 
 fn count_only(shared: &Shared, path: &str) {

@@ -69,6 +69,11 @@ pub struct Client {
     pub rotate_refresh_token: bool,
     /// How long a refresh token is valid. Logto: 14 days.
     pub refresh_token_ttl: Duration,
+    /// Where logout tokens go (OpenID Connect Back-Channel Logout 1.0 §2.2): plain http to loopback, or an origin that
+    /// [`super::Control::route`] leads to loopback.
+    pub backchannel_logout_uri: Option<String>,
+    /// `sid` in ID tokens and logout tokens, given a URI. Logto: off.
+    pub backchannel_logout_session_required: bool,
 }
 
 impl Client {
@@ -85,7 +90,14 @@ impl Client {
             always_issue_refresh_token: false,
             rotate_refresh_token: true,
             refresh_token_ttl: Duration::from_secs(14 * 86_400),
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
         }
+    }
+
+    /// Whether this application's tokens name the session they belong to.
+    pub(super) fn wants_session_id(&self) -> bool {
+        self.backchannel_logout_uri.is_some() && self.backchannel_logout_session_required
     }
 }
 

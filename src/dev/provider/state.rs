@@ -2,17 +2,20 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::control::Counters;
+use super::delivery::Delivery;
 use super::error::Failure;
 use super::expiring::Expiring;
 use super::fault::Faults;
 use super::keys::KeyStore;
 use super::persona::Persona;
 use super::settings::{Client, ProviderSettings};
+use super::webhook::Hook;
 use crate::clock::{Clock, UnixSeconds};
 
 /// How long a pending sign-in, sign-out or Hugging Face visit lives.
@@ -22,6 +25,7 @@ const GRANT_TTL: Duration = Duration::from_secs(180 * 86_400);
 
 /// What every handler sees.
 pub(super) struct Shared {
+    pub(super) address: SocketAddr,
     pub(super) base_url: String,
     pub(super) issuer: String,
     pub(super) legacy_id_token_shape: bool,
@@ -36,8 +40,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(settings: ProviderSettings, base_url: String) -> Result<Self, Failure> {
+    pub(super) fn new(
+        settings: ProviderSettings,
+        address: SocketAddr,
+        base_url: String,
+    ) -> Result<Self, Failure> {
         Ok(Self {
+            address,
             issuer: format!("{base_url}/oidc"),
             base_url,
             legacy_id_token_shape: settings.legacy_id_token_shape,
@@ -77,6 +86,8 @@ impl Shared {
 pub(super) struct State {
     pub(super) clients: Vec<Client>,
     pub(super) personas: Vec<Persona>,
+    /// Deleted ones, whom a webhook may still name.
+    pub(super) deleted: Vec<Persona>,
     /// By the cookie's value.
     pub(super) sessions: Expiring<Session>,
     /// By [`interaction_key`]: one pending sign-in a client and browser, as Logto's interaction cookie has it.
@@ -93,6 +104,14 @@ pub(super) struct State {
     pub(super) hugging_face_codes: Expiring<String>,
     pub(super) grants_revoked: u64,
     pub(super) last_authorization: Vec<(String, String)>,
+    /// Sessions opened so far; the next one's number.
+    pub(super) sessions_opened: u64,
+    /// Where webhooks go.
+    pub(super) hook: Option<Hook>,
+    /// Loopback addresses by the origin they stand for.
+    pub(super) routes: HashMap<String, SocketAddr>,
+    /// What was sent last, newest at the end.
+    pub(super) deliveries: VecDeque<Delivery>,
 }
 
 /// A browser signed in at the provider.
@@ -101,8 +120,18 @@ pub(super) struct Session {
     pub(super) id: String,
     pub(super) persona: String,
     pub(super) authenticated_at: UnixSeconds,
-    /// One grant a client, shared by all its sign-ins in this session.
-    pub(super) grants: HashMap<String, String>,
+    /// Which one it is, counted from the provider's start.
+    pub(super) number: u64,
+    /// One for each client, shared by all its sign-ins in this session.
+    pub(super) authorizations: HashMap<String, Authorization>,
+}
+
+/// What a session holds for one client.
+#[derive(Debug, Clone)]
+pub(super) struct Authorization {
+    pub(super) grant: String,
+    /// The session's name towards this client, and no other.
+    pub(super) sid: String,
 }
 
 /// An authorization request that passed every check.
@@ -137,6 +166,7 @@ pub(super) struct Interaction {
 /// What a user let a client do.
 pub(super) struct Grant {
     pub(super) persona: String,
+    pub(super) client_id: String,
 }
 
 /// An authorization code.
@@ -156,6 +186,8 @@ pub(super) struct Issued {
     /// The provider's session it dies with; none with `offline_access`.
     pub(super) session: Option<String>,
     pub(super) nonce: Option<String>,
+    /// Only for a client that wants it; refreshed ID tokens repeat it.
+    pub(super) sid: Option<String>,
     /// Only when `max_age` was asked.
     pub(super) auth_time: Option<u64>,
 }
@@ -207,26 +239,30 @@ impl State {
         self.personas.iter_mut().find(|persona| persona.key == key)
     }
 
-    /// The grant of this session for this client, made if there is none or it was revoked.
-    pub(super) fn grant(
+    /// What this session holds for this client; its grant is made if there is none or it was revoked.
+    pub(super) fn authorization(
         &mut self,
         cookie: &str,
         client_id: &str,
         now: UnixSeconds,
-    ) -> Result<String, Failure> {
+    ) -> Result<Authorization, Failure> {
         let session = self.sessions.get_mut(cookie, now).ok_or(Failure::Internal)?;
-        if let Some(grant) = session.grants.get(client_id)
-            && self.grants.get(grant, now).is_some()
-        {
-            return Ok(grant.clone());
+        let known = session.authorizations.get(client_id);
+        if let Some(known) = known.filter(|known| self.grants.get(&known.grant, now).is_some()) {
+            return Ok(known.clone());
         }
-        let id = random_token()?;
-        session.grants.insert(client_id.to_owned(), id.clone());
+        let made = Authorization {
+            grant: random_token()?,
+            sid: known.map_or_else(random_token, |known| Ok(known.sid.clone()))?,
+        };
+        session.authorizations.insert(client_id.to_owned(), made.clone());
         let grant = Grant {
             persona: session.persona.clone(),
+            client_id: client_id.to_owned(),
         };
-        self.grants.insert(id.clone(), grant, now.plus(GRANT_TTL), now);
-        Ok(id)
+        self.grants
+            .insert(made.grant.clone(), grant, now.plus(GRANT_TTL), now);
+        Ok(made)
     }
 
     /// Ends a grant, and with it every code and token issued under it.
@@ -239,10 +275,24 @@ impl State {
     /// Ends everything of a person: sessions and grants.
     pub(super) fn revoke_all_of(&mut self, persona: &str) {
         self.sessions.retain(|session| session.persona != persona);
-        let revoked = self.grants.retain(|grant| grant.persona != persona);
+        self.revoke_grants_unless(|grant| grant.persona != persona);
+    }
+
+    /// Ends the grants that `keep` refuses, and says how many.
+    pub(super) fn revoke_grants_unless(&mut self, keep: impl FnMut(&Grant) -> bool) -> usize {
+        let revoked = self.grants.retain(keep);
         self.grants_revoked = self
             .grants_revoked
             .saturating_add(u64::try_from(revoked).unwrap_or(u64::MAX));
+        revoked
+    }
+
+    /// The newest session of a person.
+    pub(super) fn newest_session(&self, persona: &str, now: UnixSeconds) -> Option<&Session> {
+        self.sessions
+            .values(now)
+            .filter(|session| session.persona == persona)
+            .max_by_key(|session| session.number)
     }
 
     /// Whether what was issued still stands: its grant lives, and its session where it is bound to one.

@@ -13,6 +13,7 @@ use super::call::Call;
 use super::client_authentication::authenticate;
 use super::control::count;
 use super::error::{Failure, OidcError, Outcome};
+use super::fault::IdTokenFault;
 use super::id_token;
 use super::parameters::words;
 use super::settings::Client;
@@ -136,7 +137,8 @@ fn redeem(shared: &Shared, state: &mut State, call: &Call, client: &Client) -> R
     } else {
         None
     };
-    tokens(shared, state, client, &issued, refresh_token)
+    let fault = shared.faults().id_token;
+    tokens(shared, state, client, &issued, refresh_token, fault)
 }
 
 /// RFC 7636 §4.6.
@@ -201,11 +203,15 @@ fn refresh(
         if let Some(entry) = state.refresh_tokens.get_mut(&presented, now) {
             entry.rotated_at = entry.rotated_at.or(Some(now));
         }
+        count(&shared.counters.rotations);
         issue_refresh_token(state, client, full, chain_started, now)?
     } else {
         presented
     };
-    tokens(shared, state, client, &issued, Some(refresh_token))
+    let faults = shared.faults();
+    let refresh_token = (!faults.refresh_token_withheld).then_some(refresh_token);
+    let fault = faults.refreshed_id_token.or(faults.id_token);
+    tokens(shared, state, client, &issued, refresh_token, fault)
 }
 
 /// What the presented token was issued for: a narrowed refresh does not narrow its successor.
@@ -243,6 +249,7 @@ fn tokens(
     client: &Client,
     issued: &Issued,
     refresh_token: Option<String>,
+    fault: Option<IdTokenFault>,
 ) -> Result<reply::Reply, Refusal> {
     let now = shared.now();
     let persona = state
@@ -268,7 +275,8 @@ fn tokens(
     });
     if let Some(members) = body.as_object_mut() {
         if issued.scopes.iter().any(|scope| scope == "openid")
-            && let Some(id_token) = id_token::sign(shared, client, &persona, issued, &access_token)?
+            && let Some(id_token) =
+                id_token::sign(shared, client, &persona, issued, &access_token, fault.as_ref())?
         {
             members.insert("id_token".into(), json!(id_token));
         }

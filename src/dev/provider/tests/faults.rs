@@ -60,6 +60,84 @@ async fn a_delay_delays() {
 }
 
 #[tokio::test]
+async fn faults_may_happen_so_many_times_and_to_one_grant_alone() {
+    let world = start().await;
+    world.control.set_faults(Faults {
+        refresh: Misbehaviour::Status(503).times(2).into(),
+        code_exchange: Misbehaviour::Status(500).times(1).into(),
+        token: Misbehaviour::Status(502).into(),
+        ..Faults::default()
+    });
+    let ask = async |grant: &str| {
+        let pairs = [("grant_type", grant)];
+        world
+            .post_as("app", SECRET, "/oidc/token", &pairs)
+            .await
+            .status
+            .as_u16()
+    };
+    let mut answers = Vec::new();
+    for grant in [
+        "refresh_token",
+        "refresh_token",
+        "refresh_token",
+        "authorization_code",
+        "authorization_code",
+        "other",
+    ] {
+        answers.push(ask(grant).await);
+    }
+    assert_eq!(answers, [503, 503, 400, 500, 400, 502]);
+}
+
+#[tokio::test]
+async fn an_answer_may_be_late_or_cut_after_the_work_is_done() {
+    let world = start().await;
+    let set = |misbehaviour: Misbehaviour| {
+        world.control.set_faults(Faults {
+            code_exchange: misbehaviour.into(),
+            ..Faults::default()
+        });
+    };
+    let mut browser = world.browser();
+    let code = browser.sign_in(&world.authorize(&[]), "plain").await["code"].clone();
+    set(Misbehaviour::AnswerLate(Duration::from_secs(30)));
+    let late = tokio::time::timeout(Duration::from_millis(300), world.redeem(&code, VERIFIER)).await;
+    assert!(late.is_err());
+    world.control.set_faults(Faults::default());
+    assert_eq!(
+        world.redeem(&code, VERIFIER).await.error().1,
+        "invalid_grant",
+        "the code was spent"
+    );
+    set(Misbehaviour::CutAnswer);
+    let code = browser.get(&world.authorize(&[])).await.callback()["code"].clone();
+    let pairs = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+        ("client_id", "app"),
+        ("client_secret", SECRET),
+    ];
+    assert!(world.post("/oidc/token", &[], &pairs).await.is_err());
+    assert_eq!(world.control.counts().code_exchanges, 3);
+}
+
+#[tokio::test]
+async fn every_authorization_may_be_refused() {
+    let world = start().await;
+    world.control.set_faults(Faults {
+        authorization_error: Some("temporarily_unavailable".into()),
+        ..Faults::default()
+    });
+    let callback = world.browser().get(&world.authorize(&[])).await.callback();
+    assert_eq!(callback["error"], "temporarily_unavailable");
+    assert_eq!(callback["state"], "the-state");
+    assert_eq!(callback["iss"], world.issuer);
+}
+
+#[tokio::test]
 async fn a_reset_may_come_before_or_after_the_code_is_spent() {
     let world = start().await;
     let code = world.browser().sign_in(&world.authorize(&[]), "plain").await["code"].clone();

@@ -4,7 +4,7 @@ use ::http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
-use super::super::Client;
+use super::super::{Client, Faults, IdTokenFault, Misbehaviour};
 use super::browser::{CALLBACK, SECRET, client, decode, start};
 use super::tokens::{offline, text, verified};
 use crate::secret::SecretText;
@@ -107,6 +107,56 @@ async fn rotation_forgives_three_seconds_and_then_ends_the_grant() {
         "invalid_grant",
         "its successor too"
     );
+    assert_eq!(world.control.counts().rotations, 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_costs_the_grant_only_after_the_leeway() {
+    let world = start().await;
+    let tokens = offline(&world).await;
+    let old = text(&tokens, "refresh_token").to_owned();
+    world.clock.advance(14 * DAY * 71 / 100);
+    world.control.set_faults(Faults {
+        refresh: Misbehaviour::ResetAfterProcessing.times(1).into(),
+        ..Faults::default()
+    });
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", old.as_str()),
+        ("client_id", "app"),
+        ("client_secret", SECRET),
+    ];
+    assert!(world.post("/oidc/token", &[], &pairs).await.is_err());
+    assert_eq!(world.control.counts().rotations, 1, "nobody heard of it");
+    world.clock.advance(2);
+    let new = world.refresh(&old).await.json();
+    world.clock.advance(100);
+    let new = text(&new, "refresh_token");
+    assert_eq!(world.refresh(new).await.json()["refresh_token"], new);
+    assert_eq!(world.refresh(&old).await.error().1, "invalid_grant");
+    assert_eq!(world.refresh(new).await.error().1, "invalid_grant");
+}
+
+#[tokio::test]
+async fn refreshes_may_lie_alone() {
+    let world = start().await;
+    world.control.set_faults(Faults {
+        refreshed_id_token: Some(IdTokenFault::OtherSubject),
+        ..Faults::default()
+    });
+    let tokens = offline(&world).await;
+    let token = text(&tokens, "refresh_token");
+    assert_eq!(decode(text(&tokens, "id_token")).1["sub"], "adminuser001");
+    let refreshed = world.refresh(token).await.json();
+    assert_eq!(decode(text(&refreshed, "id_token")).1["sub"], "otheruser001");
+    world.control.set_faults(Faults {
+        refreshed_id_token: Some(IdTokenFault::Missing),
+        refresh_token_withheld: true,
+        ..Faults::default()
+    });
+    let bare = world.refresh(token).await.json();
+    assert!(bare.get("id_token").is_none() && bare.get("refresh_token").is_none());
+    assert!(bare["access_token"].is_string());
 }
 
 #[tokio::test]
