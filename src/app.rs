@@ -1,15 +1,15 @@
 //! From a configuration to a proxy that runs until it is told to stop, and then loses nothing.
 
-use crate::admin::Admin;
+use crate::admin::{Admin, AskStore};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::{Acceptor, BoundListener, Workers};
-use crate::live::{self, CompileError, Compiled, ListenAddress, Live, WorkerSettings};
+use crate::live::{self, CompileError, Compiled, ListenAddress, Live, Reloader, Reloads};
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -38,12 +38,9 @@ pub struct App {
     listeners: Vec<BoundListener>,
     admin: Option<Admin>,
     live: Arc<Live>,
-    upstream: Arc<crate::upstream::Settings>,
     workers: NonZeroUsize,
-    worker_settings: WorkerSettings,
     connections: usize,
-    shutdown_delay: Duration,
-    shutdown_timeout: Duration,
+    config: Config,
     tasks: Tasks,
 }
 
@@ -52,13 +49,16 @@ impl App {
     /// Logto, so it has to live as long as the proxy.
     pub async fn bind(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let tasks = Tasks::on(tokio::runtime::Handle::current());
-        let compiled = live::compile(config, clock, &tasks)?;
+        let compiled = live::compile(config, clock, &tasks, &Metrics::new())?;
         Self::bind_compiled(compiled, tasks).await
     }
 
     /// Binds every address of a compiled configuration. `tasks` are those it was compiled with.
     pub async fn bind_compiled(compiled: Compiled, tasks: Tasks) -> Result<Self, StartError> {
-        let live = Arc::new(Live::new(compiled.gate));
+        let metrics = compiled.gate.metrics.clone();
+        let live = Arc::new(Live::new(compiled.gate, compiled.serving));
+        // Nothing is stored yet that a health check could ask for.
+        let store: Option<AskStore> = None;
         let mut listeners = Vec::new();
         for address in &compiled.listen {
             let bound = BoundListener::bind(address)
@@ -71,7 +71,7 @@ impl App {
         }
         let admin = match &compiled.admin {
             None => None,
-            Some(address) => match Admin::bind(address, Arc::clone(&live)).await {
+            Some(address) => match Admin::bind(address, Arc::clone(&live), metrics, store).await {
                 Ok(admin) => Some(admin),
                 Err(error) if compiled.admin_is_default => {
                     tracing::warn!(%address, %error, "no health listener; set admin.listen to choose its address");
@@ -87,12 +87,9 @@ impl App {
             listeners,
             admin,
             live,
-            upstream: compiled.upstream,
             workers: compiled.workers,
-            worker_settings: compiled.worker_settings,
             connections: compiled.connections,
-            shutdown_delay: compiled.shutdown_delay,
-            shutdown_timeout: compiled.shutdown_timeout,
+            config: compiled.config,
             tasks,
         })
     }
@@ -110,12 +107,12 @@ impl App {
         self.admin.as_ref().map(|admin| admin.address().clone())
     }
 
-    /// Serves until `stop` is cancelled, then drains: `/readyz` turns 503, after the delay no connection is
+    /// Serves until `stop` is cancelled, putting in force what `reloads` brings. Then it drains: `/readyz` turns 503, after the delay no connection is
     /// accepted any more, requests in flight finish, tunnels are closed. Says whether all of it was done in
     /// time.
-    pub async fn run(self, stop: CancellationToken) -> Result<bool, StartError> {
+    pub async fn run(self, stop: CancellationToken, reloads: Reloads) -> Result<bool, StartError> {
         self.live.gate().endpoints.logto.start();
-        let workers = Workers::start(self.workers, self.worker_settings, &self.live, &self.upstream)?;
+        let workers = Workers::start(self.workers, &self.live)?;
         let places = Arc::new(Semaphore::new(self.connections));
         let stop_accepting = CancellationToken::new();
         let acceptors = Tasks::new();
@@ -133,17 +130,19 @@ impl App {
             drop(admins.spawn(admin.run(stop_admin.clone())));
         }
 
-        stop.cancelled().await;
+        let reloader = Reloader::new(Arc::clone(&self.live), self.config);
+        stop.run_until_cancelled(reloader.run(reloads)).await;
         self.live.begin_draining();
         tracing::info!("stopping");
-        tokio::time::sleep(self.shutdown_delay).await;
+        let serving = self.live.serving();
+        tokio::time::sleep(serving.shutdown_delay).await;
         stop_accepting.cancel();
         // Only then do the workers see every connection that was accepted.
         acceptors.drained().await;
-        let in_time = workers.drain(self.shutdown_timeout).await;
+        let in_time = workers.drain(serving.shutdown_timeout).await;
         self.live.gate().endpoints.logto.stop();
         // Token calls and revocations have their own limits, well below this one.
-        let settled = tokio::time::timeout(self.shutdown_timeout, self.tasks.drained())
+        let settled = tokio::time::timeout(serving.shutdown_timeout, self.tasks.drained())
             .await
             .is_ok();
         stop_admin.cancel();

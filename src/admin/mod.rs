@@ -1,20 +1,23 @@
-//! Health, on a listener of its own: `/livez` and `/readyz`.
+//! Health and numbers, on a listener of its own: `/livez`, `/readyz` and `/metrics`.
 //!
 //! Never on the listener that browsers reach.
 
+use crate::clock::UnixSeconds;
 use crate::http::body::Body;
 use crate::listen::BoundListener;
 use crate::live::{ListenAddress, Live};
 use crate::logto::Availability;
 use crate::pages::answer;
 use crate::tasks::Tasks;
-use ::http::{Method, Request, Response, StatusCode};
+use crate::telemetry::{Metrics, metrics};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,18 +28,58 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections at once; a prober needs one.
 const MAXIMUM_CONNECTIONS: usize = 64;
 
+/// How the store of revocations is.
+#[derive(Debug, Clone)]
+pub struct StoreHealth {
+    /// `store.kind`.
+    pub kind: &'static str,
+    /// Whether it can be reached. When not, requests are served from the copy in memory.
+    pub available: bool,
+    /// Why not, for an operator.
+    pub reason: Option<String>,
+    /// Since when it is as it is.
+    pub since: UnixSeconds,
+    /// What waits to be written to it.
+    pub pending: usize,
+}
+
+/// Asks the store how it is.
+pub type AskStore = Arc<dyn Fn() -> StoreHealth + Send + Sync>;
+
+/// What the health listener tells of.
+#[derive(Clone)]
+struct Told {
+    live: Arc<Live>,
+    metrics: Metrics,
+    store: Option<AskStore>,
+}
+
 /// The health listener.
-#[derive(Debug)]
 pub struct Admin {
     listener: BoundListener,
-    live: Arc<Live>,
+    told: Told,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Admin")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Admin {
-    /// Binds it.
-    pub async fn bind(address: &ListenAddress, live: Arc<Live>) -> io::Result<Self> {
+    /// Binds it. Without a store, nothing is said of one.
+    pub async fn bind(
+        address: &ListenAddress,
+        live: Arc<Live>,
+        metrics: Metrics,
+        store: Option<AskStore>,
+    ) -> io::Result<Self> {
         let listener = BoundListener::bind(address).await?;
-        Ok(Self { listener, live })
+        let told = Told { live, metrics, store };
+        Ok(Self { listener, told })
     }
 
     /// The address as bound.
@@ -47,7 +90,7 @@ impl Admin {
     /// Answers until told to stop; it goes on through a drain, so that probers see it.
     pub async fn run(self, stop: CancellationToken) {
         let connections = Tasks::new();
-        let Self { listener, live } = self;
+        let Self { listener, told } = self;
         while let Some(accepted) = stop.run_until_cancelled(listener.accept_local()).await {
             let Ok(stream) = accepted else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -56,11 +99,11 @@ impl Admin {
             if connections.running() >= MAXIMUM_CONNECTIONS {
                 continue;
             }
-            let live = Arc::clone(&live);
+            let told = told.clone();
             let stop = stop.clone();
             drop(connections.spawn(async move {
                 let service = service_fn(move |request| {
-                    let response = answer_to(&live, &request);
+                    let response = answer_to(&told, &request);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 let connection = http1::Builder::new()
@@ -74,13 +117,14 @@ impl Admin {
     }
 }
 
-fn answer_to(live: &Live, request: &Request<Incoming>) -> Response<Body> {
+fn answer_to(told: &Told, request: &Request<Incoming>) -> Response<Body> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
     }
     let mut response = match crate::http::target::RequestTarget::parse(request.uri(), 1024) {
         Ok(target) if target.raw_path() == "/livez" => answer::text(StatusCode::OK, "alive\n"),
-        Ok(target) if target.raw_path() == "/readyz" => readiness(live),
+        Ok(target) if target.raw_path() == "/readyz" => readiness(told),
+        Ok(target) if target.raw_path() == "/metrics" => numbers(&told.metrics),
         _ => answer::text(StatusCode::NOT_FOUND, "not found\n"),
     };
     if *request.method() == Method::HEAD {
@@ -89,17 +133,41 @@ fn answer_to(live: &Live, request: &Request<Incoming>) -> Response<Body> {
     response
 }
 
+/// All that is counted, in the OpenMetrics text format.
+fn numbers(metrics: &Metrics) -> Response<Body> {
+    let mut response = answer::text(StatusCode::OK, metrics.render());
+    let media_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+}
+
 /// 200 when sign-ins work and the proxy is not stopping, else 503 and the reason. Once Logto's metadata are
-/// known, an outage there does not take the proxy out of service: signed-in users are still served.
-fn readiness(live: &Live) -> Response<Body> {
-    if live.is_draining() {
-        return answer::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" }));
-    }
-    match live.gate().endpoints.logto.availability() {
-        Availability::Ready => answer::json(StatusCode::OK, &json!({ "status": "ready" })),
-        Availability::Unavailable { reason, since } => {
-            let document = json!({ "status": "not ready", "logto": reason, "since": since.as_u64() });
-            answer::json(StatusCode::SERVICE_UNAVAILABLE, &document)
+/// known, an outage there does not take the proxy out of service: signed-in users are still served. Nor does one of
+/// the store, which is told of all the same.
+fn readiness(told: &Told) -> Response<Body> {
+    let (status, mut document) = if told.live.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "stopping" }))
+    } else {
+        match told.live.gate().endpoints.logto.availability() {
+            Availability::Ready => (StatusCode::OK, json!({ "status": "ready" })),
+            Availability::Unavailable { reason, since } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({ "status": "not ready", "logto": reason, "since": since.as_u64() }),
+            ),
         }
+    };
+    if let (Some(ask), Some(fields)) = (&told.store, document.as_object_mut()) {
+        fields.insert("store".to_owned(), about_store(&ask()));
     }
+    answer::json(status, &document)
+}
+
+fn about_store(health: &StoreHealth) -> serde_json::Value {
+    json!({
+        "kind": health.kind,
+        "available": health.available,
+        "reason": health.reason,
+        "since": health.since.as_u64(),
+        "pending": health.pending,
+    })
 }

@@ -16,6 +16,7 @@ mod sign_in_state;
 mod sign_out;
 mod user;
 
+pub use once::Callbacks;
 pub use paths::{Endpoint, EndpointPaths};
 pub use rate::SignInLimiter;
 pub use return_path::ReturnPath;
@@ -32,7 +33,6 @@ use crate::request::CleanRequest;
 use crate::session::{BindingCookie, KeyRing, SessionCookies};
 use crate::tasks::Tasks;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use once::Callbacks;
 use std::sync::Arc;
 
 /// All that the endpoints need, compiled from one configuration.

@@ -1,17 +1,18 @@
 //! From a [`Config`] to what requests meet. The only place that knows both.
 
 use super::error::CompileError;
-use super::serving::{ListenAddress, WorkerSettings};
+use super::lasting::Lasting;
+use super::serving::{ListenAddress, Serving, WorkerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
+use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults};
 use crate::http::forwarded::{PublicOrigin, TrustedProxies};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
-use crate::logto::{self, Logto, Userinfo};
+use crate::logto::{self, Userinfo};
 use crate::pages::PageSettings;
 use crate::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated};
-use crate::proxy::{AccessLog, Gate, SubjectInLog};
+use crate::proxy::{AccessLog, Gate, RouteCounters, SubjectInLog};
 use crate::request::{MessageLimits, Sanitizer};
 use crate::session::binding::BindingCookie;
 use crate::session::cookie::SessionCookies;
@@ -20,12 +21,12 @@ use crate::session::session::Limits;
 use crate::session::settings::{CookieSettings, SameSite};
 use crate::session::size::expected_cookie_bytes;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use crate::upstream::{self, UpstreamHost};
 use rustls::pki_types::ServerName;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
@@ -35,8 +36,8 @@ const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", 
 pub struct Compiled {
     /// What requests meet.
     pub gate: Gate,
-    /// How the upstream is reached.
-    pub upstream: Arc<upstream::Settings>,
+    /// How connections are treated and how it all ends.
+    pub serving: Serving,
     /// Where to listen.
     pub listen: Vec<ListenAddress>,
     /// Where health is served.
@@ -45,22 +46,44 @@ pub struct Compiled {
     pub admin_is_default: bool,
     /// Number of workers.
     pub workers: NonZeroUsize,
-    /// How workers treat connections.
-    pub worker_settings: WorkerSettings,
     /// Connections at once.
     pub connections: usize,
-    /// Time between the signal to stop and the end of accepting.
-    pub shutdown_delay: Duration,
-    /// Time for requests in flight.
-    pub shutdown_timeout: Duration,
     /// Bytes of cookie that a typical user's session takes.
     pub expected_cookie_bytes: usize,
+    /// What it was compiled from.
+    pub config: Config,
 }
 
-/// Compiles a configuration. Nothing is bound, read or called.
-pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled, CompileError> {
-    let public_origin = PublicOrigin::parse(config.public_url.origin()).ok_or(CompileError::PublicUrl)?;
+/// Compiles a first configuration. Nothing is bound, read or called.
+pub fn compile(
+    config: &Config,
+    clock: Clock,
+    tasks: &Tasks,
+    metrics: &Metrics,
+) -> Result<Compiled, CompileError> {
     let header_rules = Arc::new(header_rules(config)?);
+    let lasting = Lasting::new(config, &header_rules, clock, tasks, metrics)?;
+    assemble(config, header_rules, lasting)
+}
+
+/// Compiles the configuration that follows `previous`, from which `gate` was made. What outlasts a configuration
+/// moves over from that gate, which goes on working.
+pub(super) fn compile_again(
+    config: &Config,
+    previous: &Config,
+    gate: &Gate,
+) -> Result<Compiled, CompileError> {
+    let header_rules = Arc::new(header_rules(config)?);
+    let lasting = Lasting::after(config, &header_rules, previous, gate)?;
+    assemble(config, header_rules, lasting)
+}
+
+fn assemble(
+    config: &Config,
+    header_rules: Arc<HeaderRules>,
+    lasting: Lasting,
+) -> Result<Compiled, CompileError> {
+    let public_origin = PublicOrigin::parse(config.public_url.origin()).ok_or(CompileError::PublicUrl)?;
     let keyring = Arc::new(keyring(config)?);
     let cookie_settings = cookie_settings(config);
     let binding_cookie = BindingCookie::new(&cookie_settings)?;
@@ -84,11 +107,7 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         paths: endpoint_paths(config),
         public_origin: public_origin.clone(),
         after_sign_out: config.endpoints.after_sign_out.clone(),
-        logto: Logto::new(
-            logto_settings(config, &header_rules),
-            clock.clone(),
-            tasks.clone(),
-        )?,
+        logto: lasting.logto,
         keyring,
         cookies: Arc::clone(&cookies),
         binding_cookie,
@@ -99,11 +118,12 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
             title: config.pages.title.clone(),
             support_url: config.pages.support_url.as_ref().map(ToString::to_string),
         },
-        limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
-        callbacks: Arc::default(),
-        clock: clock.clone(),
-        tasks: tasks.clone(),
+        limiter: lasting.limiter,
+        callbacks: lasting.callbacks,
+        clock: lasting.clock.clone(),
+        tasks: lasting.tasks,
     };
+    let routes = routes(config)?;
     let gate = Gate {
         sanitizer: Sanitizer {
             limits: MessageLimits {
@@ -115,12 +135,14 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
             header_rules: Arc::clone(&header_rules),
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.trust_unix_peers),
             public_origin,
-            allowed_hosts: None,
+            allowed_hosts: lasting.allowed_hosts,
         },
         endpoints,
         cookies,
-        routes: routes(config)?,
+        counters: RouteCounters::new(&routes, &lasting.metrics),
+        routes,
         header_rules,
+        upstream: lasting.upstream,
         upstream_host: upstream_host(config),
         access_log: AccessLog {
             enabled: config.log.access,
@@ -130,20 +152,23 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
                 config::SubjectLog::Off => SubjectInLog::Off,
             },
         },
-        clock,
+        metrics: lasting.metrics,
+        clock: lasting.clock,
     };
     Ok(Compiled {
         gate,
-        upstream: Arc::new(upstream_settings(config)?),
+        serving: Serving {
+            connections: worker_settings(config),
+            shutdown_delay: config.shutdown.delay,
+            shutdown_timeout: config.shutdown.timeout,
+        },
         listen: config.listen.iter().map(listen_address).collect(),
         admin: admin_address(config),
         admin_is_default: config.admin_is_default,
         workers: config.workers,
-        worker_settings: worker_settings(config),
         connections: config.limits.connections.get(),
-        shutdown_delay: config.shutdown.delay,
-        shutdown_timeout: config.shutdown.timeout,
         expected_cookie_bytes,
+        config: config.clone(),
     })
 }
 
@@ -246,7 +271,7 @@ fn endpoint_paths(config: &Config) -> EndpointPaths {
     }
 }
 
-fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
+pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
     // Claims that Logto never has in an ID token unless the tenant says so; the others are there or nowhere.
     let needed: BTreeSet<String> = rules
         .needed_claims()
@@ -312,6 +337,7 @@ fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            ..Route::default()
         });
     }
     Ok(RouteTable::new(routes)?)
@@ -326,7 +352,7 @@ fn upstream_host(config: &Config) -> UpstreamHost {
     }
 }
 
-fn upstream_settings(config: &Config) -> Result<upstream::Settings, CompileError> {
+pub(super) fn upstream_settings(config: &Config) -> Result<upstream::Settings, CompileError> {
     let address = match &config.upstream {
         config::UpstreamAddress::Tcp { host, port } => upstream::Address::Tcp {
             host: host.clone(),

@@ -2,7 +2,7 @@
 
 use super::pipeline::Gate;
 use super::respond;
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, monotonic};
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
@@ -59,28 +59,33 @@ impl Outbound {
     }
 
     /// Sends it, and gives the upstream's answer, or the proxy's own when there is none.
-    pub(super) fn forward(
+    pub(super) fn forward<'a>(
         self,
         gate: Arc<Gate>,
         pool: &Pool,
-        streams: &Streams,
-    ) -> impl Future<Output = Response<Body>> + Send {
+        streams: &'a Streams,
+    ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
         let Self {
             request,
             reply,
             renewal,
         } = self;
         let (message, client_side) = request.into_message();
+        let begun = monotonic();
         pool.send(message).map(move |sent| {
+            if sent.is_ok() {
+                gate.metrics.upstream_answered(begun.elapsed());
+            }
             let mut response = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    join_tunnel(response, client_side, streams, reply)
+                    join_tunnel(&gate, response, client_side, streams, reply)
                 }
                 Ok(mut response) => {
                     clean_answer(&gate, response.headers_mut());
                     response
                 }
                 Err(error) => {
+                    gate.metrics.upstream_failed(error.label());
                     tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
                     reply.upstream_failed(&gate.endpoints, &error)
                 }
@@ -126,6 +131,7 @@ fn name_sent_back(line: &[u8]) -> &[u8] {
 /// Answers 101 and joins both sides once the client has it. A 101 that nobody asked for never gets here: the
 /// pool takes it for a bad answer.
 fn join_tunnel(
+    gate: &Gate,
     mut response: Response<Body>,
     client_side: Option<OnUpgrade>,
     streams: &Streams,
@@ -139,7 +145,13 @@ fn join_tunnel(
     remove_hop_by_hop(headers);
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    streams.spawn_tunnel(|end| upstream::join(client_side, upstream_side, end));
+    let open = gate.metrics.websocket_opened();
+    streams.spawn_tunnel(|end| {
+        upstream::join(client_side, upstream_side, end).map(move |stats| {
+            drop(open);
+            stats
+        })
+    });
     let (parts, _) = response.into_parts();
     Response::from_parts(parts, Body::empty())
 }

@@ -1,6 +1,7 @@
 //! The steps of a request, in order, on one screen.
 
 use super::authenticate::{Caller, authenticate};
+use super::counters::RouteCounters;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
@@ -12,7 +13,9 @@ use crate::policy::{Decision, RouteTable, decide};
 use crate::request::{RawRequest, Sanitizer};
 use crate::session::SessionCookies;
 use crate::streams::Streams;
-use crate::upstream::{Pool, UpstreamHost};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Fate;
+use crate::upstream::{self, Pool, UpstreamHost};
 use ::http::Response;
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
@@ -32,10 +35,16 @@ pub struct Gate {
     pub routes: RouteTable,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
+    /// How the upstream is reached. A worker whose pool was made of others makes a new one.
+    pub upstream: Arc<upstream::Settings>,
     /// What Host the upstream sees.
     pub upstream_host: UpstreamHost,
     /// What is logged of each request.
     pub access_log: AccessLog,
+    /// Where requests are counted, by route.
+    pub counters: RouteCounters,
+    /// Everything else that is counted.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
 }
@@ -51,16 +60,17 @@ enum Next<'a> {
 }
 
 impl Gate {
-    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection.
+    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection, and is made of
+    /// this gate's `upstream`.
     ///
     /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
     pub fn pass<'a>(
         self: Arc<Self>,
         raw: RawRequest,
-        pool: &'a Pool,
+        pool: &Pool,
         streams: &'a Streams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
-        let mut record = Record::begin(&self.access_log, &raw);
+        let mut record = Record::begin(&self.access_log, self.counters.rejects(), &raw);
         let next = Arc::clone(&self).judge(raw, &mut record);
         let answer = match next {
             Next::Answered(response) => Either::Left(Either::Left(ready(response))),
@@ -79,7 +89,7 @@ impl Gate {
         record.request(&clean);
 
         if let Some(endpoint) = self.endpoints.find(&clean) {
-            record.decision("endpoint");
+            record.endpoint(self.metrics.requests_of(endpoint.as_str()));
             return Next::Own(Box::pin(async move {
                 let has_body = clean.has_body();
                 let mut response = self.endpoints.serve(endpoint, clean).await;
@@ -88,7 +98,7 @@ impl Gate {
             }));
         }
         if let Some(response) = self.endpoints.after_sign_out(&clean) {
-            record.decision("endpoint");
+            record.endpoint(self.metrics.requests_of("after_sign_out"));
             return Next::Answered(response);
         }
 
@@ -98,8 +108,9 @@ impl Gate {
         let decision = decide(&self.routes, clean.canonical_path(), identity);
         let permit = match decision {
             Decision::Forward(permit) => permit,
-            Decision::SignIn(unauthenticated) => {
-                record.decision("sign_in");
+            Decision::SignIn(route) => {
+                record.judged(Fate::SignIn, route, self.counters.of(route));
+                let unauthenticated = route.unauthenticated;
                 return Next::Own(Box::pin(async move {
                     let mut response =
                         respond::unauthenticated(&self.endpoints, &clean, unauthenticated).await;
@@ -108,7 +119,7 @@ impl Gate {
                 }));
             }
         };
-        record.permitted(&permit);
+        record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
         let renewal = cookies.renewal(&self.cookies, &self.header_rules, clean.headers(), now);
         Next::Upstream(Outbound::new(&self, clean, &permit, renewal, now))
     }
