@@ -4,8 +4,8 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::listen::{Acceptor, BoundListener, Workers};
-use crate::live::{self, CompileError, Compiled, ListenAddress, Live, WorkerSettings};
-use crate::session::Revocations;
+use crate::live::{self, CompileError, Compiled, ListenAddress, Live, Reloader, Reloads};
+use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use std::io;
@@ -40,32 +40,28 @@ pub struct App {
     listeners: Vec<BoundListener>,
     admin: Option<Admin>,
     live: Arc<Live>,
-    upstream: Arc<crate::upstream::Settings>,
     workers: NonZeroUsize,
-    worker_settings: WorkerSettings,
     connections: usize,
-    shutdown_delay: Duration,
-    shutdown_timeout: Duration,
+    config: Config,
     tasks: Tasks,
-    revocations: Arc<Revocations>,
-    metrics: Metrics,
 }
 
-/// Most revocations that are kept one by one.
-const MOST_REVOCATIONS: usize = 100_000;
+/// How long the first request waits for a store that is away.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl App {
     /// Compiles the configuration and binds every address. The runtime that calls it carries the calls to
     /// Logto, so it has to live as long as the proxy.
     pub async fn bind(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let tasks = Tasks::on(tokio::runtime::Handle::current());
-        let compiled = live::compile(config, clock, &tasks)?;
+        let compiled = live::compile(config, clock, &tasks, &Metrics::new())?;
         Self::bind_compiled(compiled, tasks).await
     }
 
     /// Binds every address of a compiled configuration. `tasks` are those it was compiled with.
     pub async fn bind_compiled(compiled: Compiled, tasks: Tasks) -> Result<Self, StartError> {
-        let live = Arc::new(Live::new(compiled.gate));
+        let metrics = compiled.gate.metrics.clone();
+        let live = Arc::new(Live::new(compiled.gate, compiled.serving));
         let mut listeners = Vec::new();
         for address in &compiled.listen {
             let bound = BoundListener::bind(address)
@@ -78,7 +74,7 @@ impl App {
         }
         let admin = match &compiled.admin {
             None => None,
-            Some(address) => match Admin::bind(address, Arc::clone(&live)).await {
+            Some(address) => match Admin::bind(address, Arc::clone(&live), metrics).await {
                 Ok(admin) => Some(admin),
                 Err(error) if compiled.admin_is_default => {
                     tracing::warn!(%address, %error, "no health listener; set admin.listen to choose its address");
@@ -94,15 +90,10 @@ impl App {
             listeners,
             admin,
             live,
-            upstream: compiled.upstream,
             workers: compiled.workers,
-            worker_settings: compiled.worker_settings,
             connections: compiled.connections,
-            shutdown_delay: compiled.shutdown_delay,
-            shutdown_timeout: compiled.shutdown_timeout,
+            config: compiled.config,
             tasks,
-            revocations: Arc::new(Revocations::new(MOST_REVOCATIONS)),
-            metrics: Metrics::new(),
         })
     }
 
@@ -114,9 +105,9 @@ impl App {
             .collect()
     }
 
-    /// What is known of sessions that are over.
-    pub const fn revocations(&self) -> &Arc<Revocations> {
-        &self.revocations
+    /// What is known about sessions besides their cookies.
+    pub fn store(&self) -> Store {
+        self.live.gate().endpoints.store.clone()
     }
 
     /// The address of the health listener, as bound.
@@ -124,19 +115,18 @@ impl App {
         self.admin.as_ref().map(|admin| admin.address().clone())
     }
 
-    /// Serves until `stop` is cancelled, then drains: `/readyz` turns 503, after the delay no connection is
-    /// accepted any more, requests in flight finish, tunnels are closed. Says whether all of it was done in
-    /// time.
-    pub async fn run(self, stop: CancellationToken) -> Result<bool, StartError> {
-        self.live.gate().endpoints.logto.start();
-        let workers = Workers::start(
-            self.workers,
-            self.worker_settings,
-            &self.live,
-            &self.upstream,
-            &self.revocations,
-            &self.metrics,
-        )?;
+    /// Serves until `stop` is cancelled, putting in force what `reloads` brings. Then it drains: `/readyz` turns 503,
+    /// after the delay no connection is accepted any more, requests in flight finish, tunnels are closed. Says whether
+    /// all of it was done in time.
+    pub async fn run(self, stop: CancellationToken, reloads: Reloads) -> Result<bool, StartError> {
+        let gate = self.live.gate();
+        gate.endpoints.logto.start();
+        gate.endpoints.store.start();
+        // What other replicas ended while this one was not there is known before the first request is served, if the
+        // store can be reached.
+        let _ = tokio::time::timeout(STORE_PATIENCE, gate.endpoints.store.caught_up()).await;
+        drop(gate);
+        let workers = Workers::start(self.workers, &self.live)?;
         let places = Arc::new(Semaphore::new(self.connections));
         let stop_accepting = CancellationToken::new();
         let acceptors = Tasks::new();
@@ -154,17 +144,22 @@ impl App {
             drop(admins.spawn(admin.run(stop_admin.clone())));
         }
 
-        stop.cancelled().await;
+        let reloader = Reloader::new(Arc::clone(&self.live), self.config);
+        stop.run_until_cancelled(reloader.run(reloads)).await;
         self.live.begin_draining();
         tracing::info!("stopping");
-        tokio::time::sleep(self.shutdown_delay).await;
+        let serving = self.live.serving();
+        tokio::time::sleep(serving.shutdown_delay).await;
         stop_accepting.cancel();
         // Only then do the workers see every connection that was accepted.
         acceptors.drained().await;
-        let in_time = workers.drain(self.shutdown_timeout).await;
-        self.live.gate().endpoints.logto.stop();
+        let in_time = workers.drain(serving.shutdown_timeout).await;
+        let gate = self.live.gate();
+        gate.endpoints.logto.stop();
+        gate.endpoints.store.stop();
+        drop(gate);
         // Token calls and revocations have their own limits, well below this one.
-        let settled = tokio::time::timeout(self.shutdown_timeout, self.tasks.drained())
+        let settled = tokio::time::timeout(serving.shutdown_timeout, self.tasks.drained())
             .await
             .is_ok();
         stop_admin.cancel();

@@ -162,13 +162,11 @@ impl Streams {
         if self.lock().is_stopping {
             stop.stop(Reason::ProxyStopping);
         }
-        let metrics = self.0.metrics.clone();
-        metrics.websocket_opened();
+        let counted = self.0.metrics.websocket_opened();
         let running = tunnel(stop);
         drop(self.0.tunnels.spawn(async move {
             running.await;
-            drop(open);
-            metrics.websocket_closed();
+            drop((open, counted));
         }));
     }
 
@@ -240,13 +238,18 @@ impl ConnectionStreams {
         self.stop.cuts(task);
     }
 
-    /// Notes a request that is forwarded because of a session, which is over at `until` at the latest. Whoever checked
-    /// the session against the revocations must not have waited for anything since: what is revoked from now on is seen
+    /// Notes a request that is forwarded because of a session, which Logto confirmed at `confirmed_at` and which is over at
+    /// `until` at the latest. Whoever checked the session against the revocations must not have waited for anything since: what is revoked from now on is seen
     /// by the next sweep.
-    pub fn admit(&self, session: Arc<SessionView>, until: UnixSeconds) -> InFlight {
+    pub fn admit(
+        &self,
+        session: Arc<SessionView>,
+        confirmed_at: UnixSeconds,
+        until: UnixSeconds,
+    ) -> InFlight {
         let held = Held {
             until,
-            confirmed_at: session.checked_at(),
+            confirmed_at,
             view: session,
         };
         self.streams.enter(Kind::Request, &self.stop, Some(held))

@@ -9,6 +9,7 @@ use logto_proxy::live;
 use logto_proxy::proxy::Gate;
 use logto_proxy::session::{Established, Session};
 use logto_proxy::tasks::Tasks;
+use logto_proxy::telemetry::Metrics;
 use logto_proxy::upstream;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -75,12 +76,12 @@ impl Fixture {
         );
         let config = config::parse_str("bench", &text, Environment::new(Vec::new())).unwrap();
         let tasks = Tasks::on(runtime.handle().clone());
-        let compiled = live::compile(&config, Clock::system(), &tasks).unwrap();
+        let compiled = live::compile(&config, Clock::system(), &tasks, &Metrics::new()).unwrap();
         let headers = signed_in(&compiled.gate);
         Self {
             runtime,
+            upstream: Arc::clone(&compiled.gate.upstream),
             gate: Arc::new(compiled.gate),
-            upstream: compiled.upstream,
             headers,
         }
     }

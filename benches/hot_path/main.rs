@@ -19,7 +19,7 @@ use logto_proxy::http::forwarded::{self, TrustedProxies};
 use logto_proxy::http::request_id::write_request_id;
 use logto_proxy::http::{RequestTarget, check_framing, cookies, remove_hop_by_hop, request_host};
 use logto_proxy::identity::ProjectedHeaders;
-use logto_proxy::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated, decide};
+use logto_proxy::policy::{Access, PathPattern, Route, RouteTable, decide};
 use logto_proxy::session::{Presented, SessionView};
 
 #[global_allocator]
@@ -54,7 +54,7 @@ fn decide_among_routes(bencher: Bencher<'_, '_>, count: usize) {
     let routes = (0..count).map(|number| Route {
         pattern: PathPattern::parse(&format!("/area-{number}/*")).unwrap(),
         access: Access::Authenticated,
-        unauthenticated: Unauthenticated::Auto,
+        ..Route::default()
     });
     let table = RouteTable::new(routes.collect()).unwrap();
     bencher.bench(|| {

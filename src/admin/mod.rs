@@ -1,4 +1,4 @@
-//! Health, on a listener of its own: `/livez` and `/readyz`.
+//! Health and numbers, on a listener of its own: `/livez`, `/readyz` and `/metrics`.
 //!
 //! Never on the listener that browsers reach.
 
@@ -7,8 +7,10 @@ use crate::listen::BoundListener;
 use crate::live::{ListenAddress, Live};
 use crate::logto::Availability;
 use crate::pages::answer;
+use crate::store::Health;
 use crate::tasks::Tasks;
-use ::http::{Method, Request, Response, StatusCode};
+use crate::telemetry::{Metrics, metrics};
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,13 +32,18 @@ const MAXIMUM_CONNECTIONS: usize = 64;
 pub struct Admin {
     listener: BoundListener,
     live: Arc<Live>,
+    metrics: Metrics,
 }
 
 impl Admin {
     /// Binds it.
-    pub async fn bind(address: &ListenAddress, live: Arc<Live>) -> io::Result<Self> {
+    pub async fn bind(address: &ListenAddress, live: Arc<Live>, metrics: Metrics) -> io::Result<Self> {
         let listener = BoundListener::bind(address).await?;
-        Ok(Self { listener, live })
+        Ok(Self {
+            listener,
+            live,
+            metrics,
+        })
     }
 
     /// The address as bound.
@@ -47,7 +54,11 @@ impl Admin {
     /// Answers until told to stop; it goes on through a drain, so that probers see it.
     pub async fn run(self, stop: CancellationToken) {
         let connections = Tasks::new();
-        let Self { listener, live } = self;
+        let Self {
+            listener,
+            live,
+            metrics,
+        } = self;
         while let Some(accepted) = stop.run_until_cancelled(listener.accept_local()).await {
             let Ok(stream) = accepted else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -56,11 +67,11 @@ impl Admin {
             if connections.running() >= MAXIMUM_CONNECTIONS {
                 continue;
             }
-            let live = Arc::clone(&live);
+            let (live, metrics) = (Arc::clone(&live), metrics.clone());
             let stop = stop.clone();
             drop(connections.spawn(async move {
                 let service = service_fn(move |request| {
-                    let response = answer_to(&live, &request);
+                    let response = answer_to(&live, &metrics, &request);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 let connection = http1::Builder::new()
@@ -74,13 +85,14 @@ impl Admin {
     }
 }
 
-fn answer_to(live: &Live, request: &Request<Incoming>) -> Response<Body> {
+fn answer_to(live: &Live, metrics: &Metrics, request: &Request<Incoming>) -> Response<Body> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
     }
     let mut response = match crate::http::target::RequestTarget::parse(request.uri(), 1024) {
         Ok(target) if target.raw_path() == "/livez" => answer::text(StatusCode::OK, "alive\n"),
         Ok(target) if target.raw_path() == "/readyz" => readiness(live),
+        Ok(target) if target.raw_path() == "/metrics" => numbers(metrics),
         _ => answer::text(StatusCode::NOT_FOUND, "not found\n"),
     };
     if *request.method() == Method::HEAD {
@@ -89,21 +101,46 @@ fn answer_to(live: &Live, request: &Request<Incoming>) -> Response<Body> {
     response
 }
 
-/// 200 when sign-ins work and the proxy is not stopping, else 503 and the reason. Once Logto's metadata are
-/// known, an outage there does not take the proxy out of service: signed-in users are still served.
+/// All that is counted, in the OpenMetrics text format.
+fn numbers(metrics: &Metrics) -> Response<Body> {
+    let mut response = answer::text(StatusCode::OK, metrics.render());
+    let media_type = HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response
+}
+
+/// 200 when sign-ins can work and the proxy is not stopping, else 503 and the reason. Once Logto's metadata are known, an
+/// outage there does not take the proxy out of service: signed-in users are still served. Nor does one of the store. Both
+/// are told of all the same.
 fn readiness(live: &Live) -> Response<Body> {
-    if live.is_draining() {
-        return answer::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" }));
-    }
-    match live.gate().endpoints.logto.availability() {
-        Availability::Ready => answer::json(StatusCode::OK, &json!({ "status": "ready" })),
-        Availability::Away { reason, since } => {
-            let document = json!({ "status": "ready", "logto": reason, "since": since.as_u64() });
-            answer::json(StatusCode::OK, &document)
+    let gate = live.gate();
+    let (status, mut document) = if live.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "stopping" }))
+    } else {
+        match gate.endpoints.logto.availability() {
+            Availability::Ready => (StatusCode::OK, json!({ "status": "ready" })),
+            Availability::Away { reason, since } => (
+                StatusCode::OK,
+                json!({ "status": "ready", "logto": reason, "since": since.as_u64() }),
+            ),
+            Availability::Unavailable { reason, since } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({ "status": "not ready", "logto": reason, "since": since.as_u64() }),
+            ),
         }
-        Availability::Unavailable { reason, since } => {
-            let document = json!({ "status": "not ready", "logto": reason, "since": since.as_u64() });
-            answer::json(StatusCode::SERVICE_UNAVAILABLE, &document)
-        }
+    };
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("store".to_owned(), about_store(&gate.endpoints.store.health()));
     }
+    answer::json(status, &document)
+}
+
+fn about_store(health: &Health) -> serde_json::Value {
+    json!({
+        "kind": health.kind,
+        "available": health.available,
+        "reason": health.reason,
+        "since": health.since.as_u64(),
+        "pending": health.pending,
+    })
 }

@@ -6,6 +6,7 @@ use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
 use crate::live;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use std::process::ExitCode;
 
 /// Reads and compiles the configuration without binding or calling anything, and prints what it means.
@@ -19,7 +20,7 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Err(_) => return ExitCode::from(FAILED),
     };
     let tasks = Tasks::on(runtime.handle().clone());
-    let compiled = match live::compile(&config, Clock::system(), &tasks) {
+    let compiled = match live::compile(&config, Clock::system(), &tasks, &Metrics::new()) {
         Ok(compiled) => compiled,
         Err(error) => return start_failed(&error.into()),
     };

@@ -12,10 +12,10 @@ use crate::config::{self, Config, Environment};
 use crate::dev::demo_app::DemoApp;
 use crate::dev::provider::{Client, HostName, Persona, Provider, ProviderSettings};
 use crate::dev::{self};
-use crate::live;
+use crate::live::{self, Reloads};
 use crate::secret::SecretText;
 use crate::tasks::Tasks;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, LogFormat, Metrics};
 use clap::Args;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ pub(super) struct DevFlags {
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(flags: &DevFlags) -> ExitCode {
-    telemetry::start(LogFormat::Pretty, tracing::Level::INFO);
+    telemetry::start_logging(LogFormat::Pretty, tracing::Level::INFO);
     let runtime = match control_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return start_failed(&error.into()),
@@ -114,8 +114,8 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
     };
     let config = configure(flags, &public_url, &provider.base_url(), &upstream, &app_secret)?;
     let tasks = Tasks::on(tokio::runtime::Handle::current());
-    let mut compiled =
-        live::compile(&config, Clock::system(), &tasks).map_err(|error| Failure::Start(error.into()))?;
+    let mut compiled = live::compile(&config, Clock::system(), &tasks, &Metrics::new())
+        .map_err(|error| Failure::Start(error.into()))?;
     compiled.gate.sanitizer.allowed_hosts = Some(|host| dev::names_loopback(host.as_str()));
     let app = App::bind_compiled(compiled, tasks)
         .await
@@ -137,7 +137,7 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
     if let Some(demo) = demo {
         drop(stand_ins.spawn(demo.serve(stop_stand_ins.clone(), stand_ins.clone())));
     }
-    let served = app.run(stop).await;
+    let served = app.run(stop, Reloads::none()).await;
     stop_stand_ins.cancel();
     stand_ins.drained().await;
     served.map(|_| ()).map_err(Failure::Start)

@@ -5,6 +5,7 @@
 
 mod check;
 mod dev;
+mod follow;
 mod healthcheck;
 mod keygen;
 mod output;

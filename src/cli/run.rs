@@ -1,21 +1,33 @@
-//! `logto-proxy run`: serve until SIGTERM or SIGINT.
+//! `logto-proxy run`: serve until SIGTERM or SIGINT, and follow the configuration.
 
+use super::follow::follow;
 use super::output::complain;
 use super::{ConfigFlags, FAILED, WRONG_SETUP};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{self, Config, Environment, Source};
+use crate::live;
+use crate::tasks::Tasks;
 use crate::telemetry;
 use std::io;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Reads the configuration that the flags name, or prints what is wrong with it.
-pub(super) fn load(flags: &ConfigFlags) -> Result<Config, ExitCode> {
+/// Where the configuration that the flags name comes from.
+fn source(flags: &ConfigFlags) -> Source {
     let mut source = Source::new(&flags.config, Environment::of_process());
     source.overrides.clone_from(&flags.overrides);
-    config::load(&source).map_err(|errors| {
+    source
+}
+
+/// Reads the configuration that the flags name, or prints what is wrong with it.
+pub(super) fn load(flags: &ConfigFlags) -> Result<Config, ExitCode> {
+    load_from(&source(flags))
+}
+
+fn load_from(source: &Source) -> Result<Config, ExitCode> {
+    config::load(source).map_err(|errors| {
         complain(errors);
         ExitCode::from(WRONG_SETUP)
     })
@@ -57,16 +69,13 @@ pub(super) fn start_failed(error: &StartError) -> ExitCode {
 
 /// Serves.
 pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
-    let config = match load(flags) {
+    let source = source(flags);
+    let config = match load_from(&source) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let format = match config.log.format {
-        config::LogFormat::Auto => telemetry::LogFormat::Auto,
-        config::LogFormat::Json => telemetry::LogFormat::Json,
-        config::LogFormat::Pretty => telemetry::LogFormat::Pretty,
-    };
-    telemetry::start(format, config.log.level);
+    let (format, level) = live::logging(&config);
+    telemetry::start_logging(format, level);
     super::process::prepare();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -76,15 +85,21 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Err(error) => return start_failed(&error.into()),
     };
     let served: Result<bool, StartError> = runtime.block_on(async {
+        // From here on SIGHUP ends nothing.
+        let hangups = signal(SignalKind::hangup())?;
         let app = App::bind(&config, Clock::system()).await?;
         let stop = stop_on_signals()?;
+        let (handle, reloads) = live::reloads();
+        let following = Tasks::new().spawn(follow(source, config.files, handle, hangups));
         for address in app.addresses() {
             tracing::info!(%address, public_url = %config.public_url, "listening");
         }
         if let Some(address) = app.admin_address() {
             tracing::info!(%address, "health listener");
         }
-        app.run(stop).await
+        let served = app.run(stop, reloads).await;
+        following.abort();
+        served
     });
     match served {
         Ok(true) => ExitCode::SUCCESS,

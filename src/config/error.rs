@@ -5,6 +5,7 @@
 //! a secret; key names, variable names and file paths are all it repeats.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// Where a value, or a problem, came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,7 @@ impl ConfigError {
 pub struct ConfigErrors {
     file: String,
     errors: Vec<ConfigError>,
+    files: Vec<PathBuf>,
 }
 
 impl ConfigErrors {
@@ -86,7 +88,14 @@ impl ConfigErrors {
         Self {
             file: file.into(),
             errors,
+            files: Vec::new(),
         }
+    }
+
+    /// Notes which files were read, or looked for.
+    pub(super) fn read_from(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.files = files.into_iter().collect();
+        self
     }
 
     /// Says first that there is no file, which explains the rest.
@@ -101,6 +110,11 @@ impl ConfigErrors {
     /// The problems: those of the file first, in its order.
     pub fn errors(&self) -> &[ConfigError] {
         &self.errors
+    }
+
+    /// The files that were read, or looked for: a change of one of them may put it right.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 }
 

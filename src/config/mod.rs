@@ -49,10 +49,8 @@ use zeroize::Zeroizing;
 pub fn load(source: &Source) -> Result<Config, ConfigErrors> {
     let name = source.path.display().to_string();
     let fail = |origin, problem| {
-        Err(ConfigErrors::new(
-            &name,
-            vec![ConfigError::new(origin, "", problem)],
-        ))
+        let errors = vec![ConfigError::new(origin, "", problem)];
+        Err(ConfigErrors::new(&name, errors).read_from([source.path.clone()]))
     };
     let bytes = match source.files.read(&source.path) {
         Ok(bytes) => Zeroizing::new(bytes),
@@ -101,7 +99,7 @@ fn build(name: &str, text: &str, source: &Source) -> Result<Config, ConfigErrors
     };
     match config {
         Some(config) => Ok(config),
-        None => Err(ConfigErrors::new(name, reader.errors)),
+        None => Err(ConfigErrors::new(name, reader.errors).read_from(reader.files)),
     }
 }
 

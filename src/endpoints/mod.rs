@@ -23,6 +23,7 @@ mod sign_out;
 mod user;
 mod webhook;
 
+pub use once::Callbacks;
 pub use paths::{Endpoint, EndpointPaths};
 pub use rate::SignInLimiter;
 pub use return_path::ReturnPath;
@@ -44,7 +45,6 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use once::Callbacks;
 use rounds::Rounds;
 use serde_json::json;
 use sign_in::Occasion;
@@ -185,18 +185,28 @@ impl Endpoints {
     }
 
     /// 401 for a program that needs a session and has none. The sign-in URL leads back to the page it runs on.
-    pub fn unauthenticated(&self, request: &CleanRequest) -> Response<Body> {
+    /// `renewable`: there was one, and loading a page would bring it back without a question.
+    pub fn unauthenticated(&self, request: &CleanRequest, renewable: bool) -> Response<Body> {
         let referer = request.headers().get(header::REFERER);
-        self.unauthenticated_at(referer, *request.method() == Method::HEAD)
+        self.unauthenticated_at(referer, *request.method() == Method::HEAD, renewable)
     }
 
     /// As [`Self::unauthenticated`], when only the Referer is left of the request.
-    pub fn unauthenticated_at(&self, referer: Option<&HeaderValue>, is_head: bool) -> Response<Body> {
-        let document = json!({
+    pub fn unauthenticated_at(
+        &self,
+        referer: Option<&HeaderValue>,
+        is_head: bool,
+        renewable: bool,
+    ) -> Response<Body> {
+        let mut document = json!({
             "error": "unauthenticated",
             "error_description": "there is no valid session",
             "sign_in_url": self.sign_in_url(&self.page_of(referer)),
         });
+        if renewable {
+            document["hint"] =
+                json!("load a page of this site: the session is renewed without asking the user");
+        }
         let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
         let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);

@@ -40,6 +40,23 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// A fixed word, for `/metrics`; no route's path, which would begin with a slash.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::SignUp => "sign_up",
+            Self::Callback => "callback",
+            Self::SignOut => "sign_out",
+            Self::User => "user",
+            Self::BackChannelLogout => "back_channel_logout",
+            Self::Webhook => "webhook",
+            Self::Sessions => "sessions",
+            Self::SessionsRevoke => "sessions_revoke",
+        }
+    }
+}
+
 /// The absolute path of each endpoint, as it appears in a canonical request path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointPaths {

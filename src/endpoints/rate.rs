@@ -7,7 +7,7 @@ use crate::clock::UnixSeconds;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const MAXIMUM_ADDRESSES: usize = 16_384;
 
@@ -15,7 +15,7 @@ const MAXIMUM_ADDRESSES: usize = 16_384;
 #[derive(Debug)]
 pub struct SignInLimiter {
     per_minute: Option<NonZeroU32>,
-    window: Mutex<Window>,
+    window: Arc<Mutex<Window>>,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +29,16 @@ impl SignInLimiter {
     pub fn new(per_minute: Option<NonZeroU32>) -> Self {
         Self {
             per_minute,
-            window: Mutex::default(),
+            window: Arc::default(),
+        }
+    }
+
+    /// Another limit over the same counts.
+    #[must_use]
+    pub fn with_limit(&self, per_minute: Option<NonZeroU32>) -> Self {
+        Self {
+            per_minute,
+            window: Arc::clone(&self.window),
         }
     }
 
@@ -82,6 +91,16 @@ mod tests {
         assert!(!limiter.admits(address, now));
         assert!(limiter.admits(Some("192.0.2.2".parse().unwrap()), now));
         assert!(limiter.admits(address, UnixSeconds::new(660)));
+    }
+
+    #[test]
+    fn another_limit_goes_on_from_the_same_counts() {
+        let limiter = SignInLimiter::new(NonZeroU32::new(5));
+        let now = UnixSeconds::new(600);
+        let address = Some("192.0.2.1".parse().unwrap());
+        assert!((0..3).all(|_| limiter.admits(address, now)));
+        assert!(!limiter.with_limit(NonZeroU32::new(3)).admits(address, now));
+        assert!(limiter.with_limit(None).admits(address, now));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Resp
     let Presented::Session(view, _) = endpoints.session(headers) else {
         return match audience {
             Audience::Browser => endpoints.begin_sign_in(request).await,
-            Audience::Program => endpoints.unauthenticated(request),
+            Audience::Program => endpoints.unauthenticated(request, false),
         };
     };
     let now = endpoints.clock.now();
@@ -172,7 +172,7 @@ pub(super) async fn serve_revoke(endpoints: &Endpoints, request: CleanRequest) -
         return match reply.html {
             // The way to the page is the way to the sign-in.
             true => reply.back(""),
-            false => endpoints.unauthenticated(&request),
+            false => endpoints.unauthenticated(&request, false),
         };
     };
     if !form_token::is_same_origin(request.headers(), endpoints.public_origin.as_str()) {

@@ -6,6 +6,7 @@
 use super::stream::Stream;
 use crate::http::body::{Body, BodyError};
 use crate::http::framing::FramingFields;
+use crate::telemetry::metrics::Open;
 use crate::vectored::{SMALL, as_one};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -140,15 +141,13 @@ impl http_body::Body for Served {
 /// Ends the connections of a worker that are overdue.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    deadlines: Deadlines,
     ticks: Arc<AtomicU32>,
     watched: Mutex<Vec<(Weak<Activity>, AbortHandle)>>,
 }
 
 impl Watchdog {
-    pub(super) fn new(deadlines: Deadlines) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            deadlines,
             ticks: Arc::default(),
             watched: Mutex::default(),
         }
@@ -170,19 +169,20 @@ impl Watchdog {
         watched.push((Arc::downgrade(activity), task));
     }
 
-    /// Ticks once a second, for as long as the worker runs.
-    pub(super) async fn run(&self) {
+    /// Ticks once a second, for as long as the worker runs, and asks each time for the deadlines in force.
+    pub(super) async fn run(&self, mut deadlines: impl FnMut() -> Deadlines) {
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             seconds.tick().await;
             self.ticks.fetch_add(1, Ordering::Relaxed);
+            let deadlines = deadlines();
             let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             watched.retain(|(activity, task)| match activity.upgrade() {
                 None => false,
                 // It became a tunnel, whose task has no need of this one's memory.
                 Some(_) if task.is_finished() => false,
-                Some(activity) if activity.is_overdue(self.deadlines) => {
+                Some(activity) if activity.is_overdue(deadlines) => {
                     task.abort();
                     false
                 }
@@ -192,6 +192,13 @@ impl Watchdog {
     }
 }
 
+/// The place of an open connection among those allowed, and its part in the count of those open.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _open: Open,
+}
+
 /// A stream that notes when bytes arrive, and what framing fields are among them.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -199,11 +206,11 @@ pub(super) struct Watched {
     activity: Arc<Activity>,
     header: FramingFields,
     /// Held for as long as the socket is open, so that a tunnel counts as the connection it is.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Watched {
-    pub(super) const fn new(stream: Stream, activity: Arc<Activity>, place: OwnedSemaphorePermit) -> Self {
+    pub(super) const fn new(stream: Stream, activity: Arc<Activity>, place: Place) -> Self {
         Self {
             stream,
             activity,
@@ -269,7 +276,7 @@ mod tests {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(75),
         };
-        let watchdog = Watchdog::new(deadlines);
+        let watchdog = Watchdog::new();
         let activity = watchdog.activity();
         watchdog.ticks.store(10, Ordering::Relaxed);
         assert!(!activity.is_overdue(deadlines), "within the header time");

@@ -1,7 +1,7 @@
 //! Workers: one thread, one runtime and one upstream pool each.
 
 use super::accept::Accepted;
-use super::activity::{Deadlines, Watchdog, Watched};
+use super::activity::{Deadlines, Place, Watchdog, Watched};
 use super::connection;
 use super::sweep;
 use crate::http::body::Body;
@@ -16,8 +16,8 @@ use crate::upstream::{self, Pool};
 use ::http::Response;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -56,15 +56,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts them. Whatever is in flight of a session ends when `revocations` say so.
-    pub fn start(
-        count: NonZeroUsize,
-        settings: WorkerSettings,
-        live: &Arc<Live>,
-        upstream: &Arc<upstream::Settings>,
-        revocations: &Arc<Revocations>,
-        metrics: &Metrics,
-    ) -> io::Result<Self> {
+    /// Starts them. Whatever is in flight of a session ends when the store says so.
+    pub fn start(count: NonZeroUsize, live: &Arc<Live>) -> io::Result<Self> {
         let draining = CancellationToken::new();
         let stopping = CancellationToken::new();
         let mut queues = Vec::new();
@@ -76,17 +69,16 @@ impl Workers {
                 .enable_all()
                 .build()?;
             let tasks = Tasks::new();
+            let gate = live.gate();
             let worker = Arc::new(Worker {
-                settings,
                 live: Arc::clone(live),
-                pool: Pool::new(Arc::clone(upstream), tasks.clone()),
+                pool: Mutex::new(Pool::new(Arc::clone(&gate.upstream), tasks.clone())),
+                pool_tasks: tasks,
+                metrics: gate.metrics.clone(),
                 connections: Tasks::new(),
-                streams: Streams::new(metrics.clone()),
-                revocations: Arc::clone(revocations),
-                watchdog: Watchdog::new(Deadlines {
-                    header: settings.header_timeout,
-                    idle: settings.idle_timeout,
-                }),
+                streams: Streams::new(gate.metrics.clone()),
+                revocations: Arc::clone(gate.endpoints.store.revocations()),
+                watchdog: Watchdog::new(),
                 // A child of its own: every poll of a connection takes the lock of its token.
                 draining: draining.child_token(),
             });
@@ -141,9 +133,11 @@ impl Workers {
 /// One worker.
 #[derive(Debug)]
 pub(super) struct Worker {
-    settings: WorkerSettings,
     live: Arc<Live>,
-    pool: Pool,
+    /// Its lock is never contended: all that a worker does, it does on one thread.
+    pool: Mutex<Pool>,
+    pool_tasks: Tasks,
+    metrics: Metrics,
     connections: Tasks,
     streams: Streams,
     revocations: Arc<Revocations>,
@@ -152,8 +146,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) const fn settings(&self) -> &WorkerSettings {
-        &self.settings
+    /// How a connection is treated that comes now.
+    pub(super) fn settings(&self) -> WorkerSettings {
+        self.live.serving().connections
     }
 
     pub(super) const fn draining(&self) -> &CancellationToken {
@@ -162,11 +157,34 @@ impl Worker {
 
     /// Serves one request under the configuration of this moment.
     pub(super) fn answer<'a>(
-        &'a self,
+        &self,
         raw: RawRequest,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
-        self.live.gate().pass(raw, &self.pool, streams)
+        let gate = self.live.gate();
+        let pool = self.pool_of(&gate.upstream);
+        gate.pass(raw, &pool, streams)
+    }
+
+    /// The pool made from these settings. The one before closes its connections: those that nobody uses now, the
+    /// others when their exchanges have ended.
+    fn pool_of(&self, settings: &Arc<upstream::Settings>) -> Pool {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pool.is_made_from(settings) {
+            let new = Pool::new(Arc::clone(settings), self.pool_tasks.clone());
+            std::mem::replace(&mut *pool, new).shut_down();
+        }
+        pool.clone()
+    }
+
+    /// Follows the configuration where no request does: an old pool must not wait for the next one to be closed.
+    fn tick(&self) -> Deadlines {
+        self.pool_of(&self.live.gate().upstream);
+        let settings = self.settings();
+        Deadlines {
+            header: settings.header_timeout,
+            idle: settings.idle_timeout,
+        }
     }
 
     async fn run(self: Arc<Self>, mut connections: mpsc::UnboundedReceiver<Dealt>) {
@@ -196,7 +214,7 @@ impl Worker {
     fn start_watchdog(self: &Arc<Self>) -> AbortHandle {
         let worker = Arc::clone(self);
         Tasks::new()
-            .spawn(async move { worker.watchdog.run().await })
+            .spawn(async move { worker.watchdog.run(|| worker.tick()).await })
             .abort_handle()
     }
 
@@ -209,6 +227,10 @@ impl Worker {
             }
         };
         let activity = self.watchdog.activity();
+        let place = Place {
+            _permit: place,
+            _open: self.metrics.connection_opened(),
+        };
         let watched = Watched::new(stream, Arc::clone(&activity), place);
         let worker = Arc::clone(self);
         let serving = Arc::clone(&activity);

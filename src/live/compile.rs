@@ -1,34 +1,37 @@
 //! From a [`Config`] to what requests meet. The only place that knows both.
 
 use super::error::CompileError;
-use super::serving::{ListenAddress, WorkerSettings};
+use super::lasting::Lasting;
+use super::serving::{ListenAddress, Serving, WorkerSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
+use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults};
 use crate::http::forwarded::{PublicOrigin, TrustedProxies};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
 use crate::logto::webhook::WebhookKey;
-use crate::logto::{self, Logto, RefreshMode, Userinfo};
+use crate::logto::{self, RefreshMode, Userinfo};
 use crate::pages::PageSettings;
 use crate::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated};
-use crate::proxy::{AccessLog, Gate, SubjectInLog};
+use crate::proxy::{AccessLog, Gate, RouteCounters, SubjectInLog};
+use crate::recheck::Rechecks;
 use crate::request::{MessageLimits, Sanitizer};
 use crate::session::binding::BindingCookie;
 use crate::session::cookie::SessionCookies;
+use crate::session::freshness::RecheckLimits;
 use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::session::Limits;
 use crate::session::settings::{CookieSettings, SameSite};
 use crate::session::size::expected_cookie_bytes;
-use crate::store::{self, Store};
+use crate::store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::upstream::{self, UpstreamHost};
 use rustls::pki_types::ServerName;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
@@ -41,8 +44,8 @@ const MOST_NOTICES: usize = 100_000;
 pub struct Compiled {
     /// What requests meet.
     pub gate: Gate,
-    /// How the upstream is reached.
-    pub upstream: Arc<upstream::Settings>,
+    /// How connections are treated and how it all ends.
+    pub serving: Serving,
     /// Where to listen.
     pub listen: Vec<ListenAddress>,
     /// Where health is served.
@@ -51,22 +54,44 @@ pub struct Compiled {
     pub admin_is_default: bool,
     /// Number of workers.
     pub workers: NonZeroUsize,
-    /// How workers treat connections.
-    pub worker_settings: WorkerSettings,
     /// Connections at once.
     pub connections: usize,
-    /// Time between the signal to stop and the end of accepting.
-    pub shutdown_delay: Duration,
-    /// Time for requests in flight.
-    pub shutdown_timeout: Duration,
     /// Bytes of cookie that a typical user's session takes.
     pub expected_cookie_bytes: usize,
+    /// What it was compiled from.
+    pub config: Config,
 }
 
-/// Compiles a configuration. Nothing is bound, read or called.
-pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled, CompileError> {
-    let public_origin = PublicOrigin::parse(config.public_url.origin()).ok_or(CompileError::PublicUrl)?;
+/// Compiles a first configuration. Nothing is bound, read or called.
+pub fn compile(
+    config: &Config,
+    clock: Clock,
+    tasks: &Tasks,
+    metrics: &Metrics,
+) -> Result<Compiled, CompileError> {
     let header_rules = Arc::new(header_rules(config)?);
+    let lasting = Lasting::new(config, &header_rules, clock, tasks, metrics)?;
+    assemble(config, header_rules, lasting)
+}
+
+/// Compiles the configuration that follows `previous`, from which `gate` was made. What outlasts a configuration
+/// moves over from that gate, which goes on working.
+pub(super) fn compile_again(
+    config: &Config,
+    previous: &Config,
+    gate: &Gate,
+) -> Result<Compiled, CompileError> {
+    let header_rules = Arc::new(header_rules(config)?);
+    let lasting = Lasting::after(config, &header_rules, previous, gate)?;
+    assemble(config, header_rules, lasting)
+}
+
+fn assemble(
+    config: &Config,
+    header_rules: Arc<HeaderRules>,
+    lasting: Lasting,
+) -> Result<Compiled, CompileError> {
+    let public_origin = PublicOrigin::parse(config.public_url.origin()).ok_or(CompileError::PublicUrl)?;
     let keyring = Arc::new(keyring(config)?);
     let cookie_settings = cookie_settings(config);
     let binding_cookie = BindingCookie::new(&cookie_settings)?;
@@ -86,23 +111,26 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
         &kept_claims,
         asks_identities(config),
     );
-    let metrics = Metrics::new();
-    let store = Store::open(
-        store_settings(config),
-        clock.clone(),
-        tasks.clone(),
-        metrics.clone(),
-    )?;
+    let rechecks = Arc::new(Rechecks {
+        logto: lasting.logto.clone(),
+        store: lasting.store.clone(),
+        cookies: Arc::clone(&cookies),
+        header_rules: Arc::clone(&header_rules),
+        kept_claims: kept_claims.clone(),
+        limits: RecheckLimits {
+            recheck: config.session.recheck,
+            grace: config.session.recheck_grace,
+        },
+        ledger: lasting.ledger,
+        clock: lasting.clock.clone(),
+        tasks: lasting.tasks.clone(),
+        metrics: lasting.metrics.clone(),
+    });
     let endpoints = Endpoints {
         paths: endpoint_paths(config),
         public_origin: public_origin.clone(),
         after_sign_out: config.endpoints.after_sign_out.clone(),
-        logto: Logto::new(
-            logto_settings(config, &header_rules),
-            clock.clone(),
-            tasks.clone(),
-            metrics.clone(),
-        )?,
+        logto: lasting.logto,
         keyring,
         cookies: Arc::clone(&cookies),
         binding_cookie,
@@ -113,15 +141,16 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
             title: config.pages.title.clone(),
             support_url: config.pages.support_url.as_ref().map(ToString::to_string),
         },
-        limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
-        callbacks: Arc::default(),
-        store,
+        limiter: lasting.limiter,
+        callbacks: lasting.callbacks,
+        store: lasting.store,
         webhook_key: config.webhook_signing_key.clone().map(WebhookKey::new),
         recheck: config.session.recheck,
-        metrics,
-        clock: clock.clone(),
-        tasks: tasks.clone(),
+        metrics: lasting.metrics.clone(),
+        clock: lasting.clock.clone(),
+        tasks: lasting.tasks,
     };
+    let routes = routes(config)?;
     let gate = Gate {
         sanitizer: Sanitizer {
             limits: MessageLimits {
@@ -133,12 +162,15 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
             header_rules: Arc::clone(&header_rules),
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.trust_unix_peers),
             public_origin,
-            allowed_hosts: None,
+            allowed_hosts: lasting.allowed_hosts,
         },
         endpoints,
         cookies,
-        routes: routes(config)?,
+        rechecks,
+        counters: RouteCounters::new(&routes, &lasting.metrics),
+        routes,
         header_rules,
+        upstream: lasting.upstream,
         upstream_host: upstream_host(config),
         access_log: AccessLog {
             enabled: config.log.access,
@@ -148,20 +180,23 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
                 config::SubjectLog::Off => SubjectInLog::Off,
             },
         },
-        clock,
+        metrics: lasting.metrics,
+        clock: lasting.clock,
     };
     Ok(Compiled {
         gate,
-        upstream: Arc::new(upstream_settings(config)?),
+        serving: Serving {
+            connections: worker_settings(config),
+            shutdown_delay: config.shutdown.delay,
+            shutdown_timeout: config.shutdown.timeout,
+        },
         listen: config.listen.iter().map(listen_address).collect(),
         admin: admin_address(config),
         admin_is_default: config.admin_is_default,
         workers: config.workers,
-        worker_settings: worker_settings(config),
         connections: config.limits.connections.get(),
-        shutdown_delay: config.shutdown.delay,
-        shutdown_timeout: config.shutdown.timeout,
         expected_cookie_bytes,
+        config: config.clone(),
     })
 }
 
@@ -269,16 +304,35 @@ fn endpoint_paths(config: &Config) -> EndpointPaths {
 }
 
 /// In this process, until it ends.
-fn store_settings(config: &Config) -> store::Settings {
+pub(super) fn store_settings(config: &Config) -> store::Settings {
     store::Settings {
-        kind: store::Kind::Memory,
-        namespace: String::new(),
+        kind: match &config.store {
+            config::StoreConfig::Memory => store::Kind::Memory,
+            config::StoreConfig::File { path } => store::Kind::File { path: path.clone() },
+            config::StoreConfig::Redis { url, ca } => store::Kind::Redis {
+                url: url.clone(),
+                ca: ca.clone(),
+            },
+        },
+        namespace: namespace(config),
         lifetime: config.session.lifetime,
         most_notices: MOST_NOTICES,
     }
 }
 
-fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
+/// Names what belongs together: replicas that serve the same sessions, and none else. 16 hexadecimal digits of a hash over
+/// what session keys are bound to as well.
+fn namespace(config: &Config) -> String {
+    let parts = [
+        config.logto.issuer.as_str(),
+        config.logto.app_id.as_str(),
+        config.public_url.origin(),
+    ];
+    let digest = Sha256::digest(parts.join("\n").as_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
     // Claims that Logto never has in an ID token unless the tenant says so; the others are there or nowhere.
     let needed: BTreeSet<String> = rules
         .needed_claims()
@@ -349,6 +403,7 @@ fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            ..Route::default()
         });
     }
     Ok(RouteTable::new(routes)?)
@@ -363,7 +418,7 @@ fn upstream_host(config: &Config) -> UpstreamHost {
     }
 }
 
-fn upstream_settings(config: &Config) -> Result<upstream::Settings, CompileError> {
+pub(super) fn upstream_settings(config: &Config) -> Result<upstream::Settings, CompileError> {
     let address = match &config.upstream {
         config::UpstreamAddress::Tcp { host, port } => upstream::Address::Tcp {
             host: host.clone(),

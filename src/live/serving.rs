@@ -1,4 +1,4 @@
-//! What the listeners are told: where to listen, and how to treat connections.
+//! What the listeners are told: where to listen, how to treat connections, and how to end.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,4 +34,15 @@ pub struct WorkerSettings {
     pub header_timeout: Duration,
     /// Time that a connection may idle between requests.
     pub idle_timeout: Duration,
+}
+
+/// How connections are treated and how it all ends. Unlike a gate it belongs to no request.
+#[derive(Debug, Clone, Copy)]
+pub struct Serving {
+    /// How workers treat the connections that come from now on.
+    pub connections: WorkerSettings,
+    /// Time between the signal to stop and the end of accepting.
+    pub shutdown_delay: Duration,
+    /// Time for requests in flight.
+    pub shutdown_timeout: Duration,
 }

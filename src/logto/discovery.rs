@@ -228,6 +228,11 @@ impl Discovery {
         self.current.load_full()
     }
 
+    /// Takes over what another has.
+    pub(super) fn learn_from(&self, other: &Self) {
+        self.current.store(other.current());
+    }
+
     /// The issuer identifier that the settings imply.
     pub(super) fn issuer(&self) -> &str {
         self.addresses.issuer()

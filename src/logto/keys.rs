@@ -75,6 +75,11 @@ impl Keys {
         self.current.load_full()
     }
 
+    /// Takes over what another has.
+    pub(super) fn learn_from(&self, other: &Self) {
+        self.current.store(other.current());
+    }
+
     /// The keys known now, or a first fetch that all who wait share.
     pub(super) async fn current_or_fetch(
         &self,

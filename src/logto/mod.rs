@@ -70,7 +70,7 @@ pub enum RefreshMode {
 }
 
 /// What a [`Logto`] is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Logto's address as browsers know it and as its tokens name it; the issuer is `<endpoint>/oidc`.
     pub endpoint: Url,
@@ -181,6 +181,13 @@ impl Logto {
         breaker.set_attended(true);
         let (tenant, stop) = (Arc::downgrade(&self.0), self.0.stop.clone());
         self.0.tasks.spawn(attend::attend(tenant, breaker, stop));
+    }
+
+    /// Takes over what another client knows of the same Logto, so that sign-ins need not wait for a first answer. Whether it is
+    /// the same, and trusted for the same reasons, is for the caller to say.
+    pub fn learn_from(&self, other: &Self) {
+        self.0.discovery.learn_from(&other.0.discovery);
+        self.0.keys.learn_from(&other.0.keys);
     }
 
     /// Ends the background task, so that [`Tasks::drained`] does not wait for it. Calls still work.

@@ -6,6 +6,7 @@
 use super::Page;
 use crate::http::body::Body;
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
 
 const LOCKED_DOWN: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
@@ -50,9 +51,9 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     answer(status, Some("application/json"), Body::full(value.to_string()))
 }
 
-/// A line of text.
-pub fn text(status: StatusCode, line: &'static str) -> Response<Body> {
-    answer(status, Some("text/plain; charset=utf-8"), Body::full(line))
+/// Plain text.
+pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    answer(status, Some("text/plain; charset=utf-8"), Body::full(text))
 }
 
 /// Nothing but a status.

@@ -1,6 +1,6 @@
 //! The decision: the one place that says a request may go on.
 
-use super::route::{Access, Route, RouteTable, Unauthenticated};
+use super::route::{Access, Route, RouteTable};
 use crate::identity::ProjectedHeaders;
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ impl<'routes> Permit<'routes> {
 pub enum Decision<'routes> {
     /// It goes to the upstream.
     Forward(Permit<'routes>),
-    /// It needs a session first.
-    SignIn(Unauthenticated),
+    /// It needs a session first, by this rule.
+    SignIn(&'routes Arc<Route>),
 }
 
 /// Judges a canonical path for a caller: `identity` is what a valid session says, `None` without one.
@@ -45,6 +45,6 @@ pub fn decide<'routes>(
         (Access::Public, _) => permit(None),
         (Access::Optional, identity) => permit(identity),
         (Access::Authenticated, Some(identity)) => permit(Some(identity)),
-        (Access::Authenticated, None) => Decision::SignIn(route.unauthenticated),
+        (Access::Authenticated, None) => Decision::SignIn(route),
     }
 }

@@ -50,6 +50,8 @@ pub struct Route {
     pub access: Access,
     /// What a request that may not pass for want of a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Its number in the table, which the table gives it; at most that of the rules, so that it can index an array.
+    pub place: usize,
 }
 
 impl Default for Route {
@@ -59,6 +61,7 @@ impl Default for Route {
             pattern: PathPattern::Below(String::new()),
             access: Access::Authenticated,
             unauthenticated: Unauthenticated::Auto,
+            place: 0,
         }
     }
 }
@@ -87,7 +90,9 @@ impl RouteTable {
             below: HashMap::new(),
             otherwise: Arc::new(Route::default()),
         };
-        for route in routes {
+        // The rule for everything else has place 0, until one of the configured takes it over.
+        for (index, mut route) in routes.into_iter().enumerate() {
+            route.place = index.saturating_add(1);
             let pattern = route.pattern.clone();
             let (map, key) = match &pattern {
                 PathPattern::Exact(path) => (&mut table.exact, path.clone()),
@@ -101,6 +106,11 @@ impl RouteTable {
             table.otherwise = everything;
         }
         Ok(table)
+    }
+
+    /// Whether it matters on this path who asks.
+    pub fn asks_who(&self, canonical_path: &str) -> bool {
+        self.find(canonical_path).access != Access::Public
     }
 
     /// The rule for a canonical path. An exact path beats any prefix, a longer prefix a shorter one.
@@ -149,7 +159,7 @@ mod tests {
         Route {
             pattern: PathPattern::parse(path).unwrap(),
             access,
-            unauthenticated: Unauthenticated::Auto,
+            ..Route::default()
         }
     }
 
@@ -175,6 +185,17 @@ mod tests {
             ] {
                 assert_eq!(table.find(path).access, access, "{path} in order {order:?}");
             }
+        }
+    }
+
+    #[test]
+    fn every_rule_has_a_place_of_its_own() {
+        for paths in [["/a", "/a/*", "/b"], ["/*", "/a/*", "/b"]] {
+            let routes = paths.iter().map(|path| route(path, Access::Public)).collect();
+            let table = RouteTable::new(routes).unwrap();
+            let places: std::collections::BTreeSet<usize> = table.iter().map(|route| route.place).collect();
+            assert_eq!(places.len(), table.iter().count());
+            assert!(places.iter().all(|place| *place <= paths.len()));
         }
     }
 

@@ -1,98 +1,192 @@
-//! Who is calling: what the presented cookies prove.
+//! Who is calling: what the presented cookies prove, and what a re-check makes of it.
 
+use super::pipeline::Gate;
 use super::record::Record;
 use crate::clock::UnixSeconds;
-use crate::identity::{HeaderRules, ProjectedHeaders};
-use crate::session::{Presented, SessionCookies, SessionView};
+use crate::endpoints::Seen;
+use crate::identity::ProjectedHeaders;
+use crate::recheck::Outcome;
+use crate::request::CleanRequest;
+use crate::session::cookie::Reason;
+use crate::session::freshness::Freshness;
+use crate::session::{Presented, Session, SessionCookies, SessionView};
 use ::http::{HeaderMap, HeaderValue, header};
 use std::sync::Arc;
 
 /// The caller of a request.
 #[derive(Debug)]
-pub(super) struct Caller {
-    /// What the upstream may be told, when there is a valid session.
-    pub(super) identity: Option<ProjectedHeaders>,
-    /// That session.
-    pub(super) session: Option<Arc<SessionView>>,
-    /// What is to become of the cookies.
-    pub(super) cookies: CookieFate,
+pub(super) enum Caller {
+    /// No session cookie.
+    Unknown,
+    /// Cookies that open no session, or one that is over.
+    Refused,
+    /// A session within its limits, and not revoked.
+    SignedIn(Arc<SessionView>),
 }
 
-/// What the answer does to the browser's session cookies.
+/// A caller as the decision and the answer take it.
 #[derive(Debug)]
-pub(super) enum CookieFate {
-    /// Nothing.
-    Keep,
-    /// They are worth renewing.
-    Renew,
-    /// They open no session.
-    Invalid,
+pub(super) struct Standing {
+    /// What the upstream may be told, when there is a session that may be used.
+    pub(super) identity: Option<ProjectedHeaders>,
+    /// That session.
+    pub(super) session: Option<Held>,
+    /// Session cookies that the answer sets.
+    pub(super) renewal: Vec<HeaderValue>,
+    /// Whether the cookies are to be taken away.
+    pub(super) refused: bool,
+    /// Whether a sign-in without a question may bring the session back.
+    pub(super) renewable: bool,
+}
+
+/// A session that a request passes because of.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) view: Arc<SessionView>,
+    /// When Logto confirmed it, as far as this proxy knows; the cookie may say less.
+    pub(super) checked_at: UnixSeconds,
 }
 
 /// Opens the session cookies of a request, and notes whose they are. No I/O, no lock, one AEAD.
-pub(super) fn authenticate(
-    cookies: &SessionCookies,
-    rules: &HeaderRules,
-    headers: &HeaderMap,
-    now: UnixSeconds,
-    record: &mut Record,
-) -> Caller {
-    match cookies.open(headers, now) {
-        Presented::None => Caller {
-            identity: None,
-            session: None,
-            cookies: CookieFate::Keep,
-        },
+pub(super) fn authenticate(gate: &Gate, headers: &HeaderMap, record: &mut Record) -> Caller {
+    match gate.endpoints.session(headers) {
+        Presented::None => Caller::Unknown,
         Presented::Invalid(reason) => {
-            tracing::debug!(reason = reason.as_str(), "presented cookies open no session");
-            Caller {
-                identity: None,
-                session: None,
-                cookies: CookieFate::Invalid,
+            gate.metrics.cookie_refused(reason.as_str());
+            if let Reason::Revoked(cause) = reason {
+                gate.metrics.session_ended(cause.as_str());
             }
+            tracing::debug!(reason = reason.as_str(), "presented cookies open no session");
+            Caller::Refused
         }
         Presented::Session(view, _) => {
-            let due = SessionCookies::should_renew(&view, now);
             record.subject(view.subject());
-            Caller {
-                identity: Some(view.headers(rules)),
-                session: Some(Arc::new(view)),
-                cookies: if due { CookieFate::Renew } else { CookieFate::Keep },
-            }
+            Caller::SignedIn(Arc::new(view))
         }
     }
 }
 
-impl CookieFate {
-    /// The cookies of the session as renewed now, if it is due.
-    pub(super) fn renewal(
-        &self,
-        session: Option<&SessionView>,
-        cookies: &SessionCookies,
-        rules: &HeaderRules,
-        headers: &HeaderMap,
-        now: UnixSeconds,
-    ) -> Vec<HeaderValue> {
-        let (Self::Renew, Some(view)) = (self, session) else {
-            return Vec::new();
+impl Caller {
+    /// The session that has to be confirmed with Logto before it is used.
+    pub(super) fn due(&self, gate: &Gate, now: UnixSeconds) -> Option<&Arc<SessionView>> {
+        match self {
+            Self::SignedIn(view) if gate.rechecks.freshness(view, now) != Freshness::Current => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The caller as the cookies have it.
+    pub(super) fn standing(self, gate: &Gate, request: &CleanRequest, now: UnixSeconds) -> Standing {
+        match self {
+            Self::Unknown => Standing::nobody(),
+            Self::Refused => Standing::refused(),
+            Self::SignedIn(view) => Standing::as_presented(gate, view, request, now),
+        }
+    }
+}
+
+impl Standing {
+    fn nobody() -> Self {
+        Self {
+            identity: None,
+            session: None,
+            renewal: Vec::new(),
+            refused: false,
+            renewable: false,
+        }
+    }
+
+    fn refused() -> Self {
+        Self {
+            refused: true,
+            ..Self::nobody()
+        }
+    }
+
+    /// A session as its cookie has it, renewed when that is due.
+    fn as_presented(gate: &Gate, view: Arc<SessionView>, request: &CleanRequest, now: UnixSeconds) -> Self {
+        let renewal = if SessionCookies::should_renew(&view, now) {
+            renewed(gate, view.to_session(), request, now)
+        } else {
+            Vec::new()
         };
-        let mut session = view.to_session();
-        session.project(rules);
-        session.renew(now);
-        cookies.seal(&session, headers).unwrap_or_default()
+        Self {
+            identity: Some(view.headers(&gate.header_rules)),
+            session: Some(Held {
+                checked_at: view.checked_at(),
+                view,
+            }),
+            renewal,
+            ..Self::nobody()
+        }
+    }
+
+    /// What a re-check leaves of a session. Whoever asked has waited, so what was revoked meanwhile counts.
+    pub(super) fn after(
+        outcome: Outcome,
+        gate: &Gate,
+        view: Arc<SessionView>,
+        request: &CleanRequest,
+        now: UnixSeconds,
+    ) -> Self {
+        if let Some(cause) = gate.endpoints.store.revocations().ended(&view.marks()) {
+            gate.metrics.session_ended(cause.as_str());
+            return Self::refused();
+        }
+        match outcome {
+            Outcome::Confirmed(session) => {
+                let mut session = Session::clone(&session);
+                session.project(&gate.header_rules);
+                Self {
+                    identity: Some(session.headers().clone()),
+                    session: Some(Held {
+                        view,
+                        checked_at: session.checked_at(),
+                    }),
+                    renewal: renewed(gate, session, request, now),
+                    ..Self::nobody()
+                }
+            }
+            Outcome::Kept => Self::as_presented(gate, view, request, now),
+            Outcome::Ended(cause) => {
+                gate.metrics.session_ended(cause.as_str());
+                Self::refused()
+            }
+            // The cookies stay: Logto may confirm the session when it is back.
+            Outcome::Unconfirmed => Self::nobody(),
+            Outcome::NeedsSignIn => Self {
+                renewable: true,
+                ..Self::nobody()
+            },
+        }
     }
 
     /// Expires cookies that open nothing, on answers that are the proxy's own.
-    pub(super) fn clear_invalid(
+    pub(super) fn clear_refused(
         &self,
         cookies: &SessionCookies,
         request: &HeaderMap,
         answer: &mut HeaderMap,
     ) {
-        if matches!(self, Self::Invalid) {
+        if self.refused {
             for line in cookies.clear(request) {
                 answer.append(header::SET_COOKIE, line);
             }
         }
     }
+}
+
+/// The cookies of a session as used now; its user will find it so on the page of sessions.
+fn renewed(gate: &Gate, mut session: Session, request: &CleanRequest, now: UnixSeconds) -> Vec<HeaderValue> {
+    session.project(&gate.header_rules);
+    session.renew(now);
+    gate.endpoints
+        .store
+        .note_session(Seen::of(request).record(&session, now));
+    gate.cookies
+        .seal(&session, request.headers())
+        .unwrap_or_else(|error| {
+            tracing::warn!(%error, "a session could not be renewed");
+            Vec::new()
+        })
 }

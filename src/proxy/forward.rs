@@ -1,13 +1,13 @@
 //! To the upstream and back.
 
+use super::authenticate::{Held, Standing};
 use super::pipeline::Gate;
 use super::respond;
-use crate::clock::UnixSeconds;
+use crate::clock::monotonic;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
-use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, InFlight};
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -18,18 +18,13 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
-
-/// A renewed cookie is handed out only with an answer that comes this soon. After a slow one the user may have
-/// signed out meanwhile, and the cookie would sign the browser in again; the next request renews it.
-const RENEWAL_FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// A permitted request on its way, and what its answer will take.
 pub(super) struct Outbound {
     request: UpstreamRequest,
     reply: respond::FailureReply,
     /// The session it depends on.
-    session: Option<Arc<SessionView>>,
+    session: Option<Held>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
 }
@@ -37,43 +32,40 @@ pub(super) struct Outbound {
 /// Session cookies sealed anew.
 struct Renewal {
     lines: Vec<HeaderValue>,
-    sealed_at: UnixSeconds,
+    session: Held,
 }
 
 impl Outbound {
-    /// Joins the request with its permit, and with the session that it passes because of. `renewal` are the session cookies, sealed now, that its answer sets.
-    pub(super) fn new(
-        gate: &Gate,
-        clean: CleanRequest,
-        permit: &Permit<'_>,
-        session: Option<Arc<SessionView>>,
-        renewal: Vec<HeaderValue>,
-        now: UnixSeconds,
-    ) -> Self {
+    /// Joins the request with its permit, with the session that it passes because of, and with the cookies that its answer
+    /// sets.
+    pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
         let reply = respond::FailureReply::of(&clean);
         let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
             gate.cookies.is_own(name)
         });
+        let Standing { session, renewal, .. } = standing;
+        let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
+            Box::new(Renewal {
+                lines: renewal,
+                session,
+            })
+        });
         Self {
             request,
             reply,
-            session,
-            renewal: (!renewal.is_empty()).then(|| {
-                Box::new(Renewal {
-                    lines: renewal,
-                    sealed_at: now,
-                })
-            }),
+            // What is let pass without regard to who asks does not end with a session either.
+            session: session.filter(|_| permit.identity().is_some()),
+            renewal,
         }
     }
 
     /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
-    pub(super) fn forward(
+    pub(super) fn forward<'a>(
         self,
         gate: Arc<Gate>,
         pool: &Pool,
-        streams: &ConnectionStreams,
-    ) -> impl Future<Output = Response<Body>> + Send {
+        streams: &'a ConnectionStreams,
+    ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
         let Self {
             request,
             reply,
@@ -87,6 +79,7 @@ impl Outbound {
             Some(stop) => stop.poll_stopped(context).map(|_| Err(None)),
             None => Poll::Pending::<Result<Infallible, _>>,
         });
+        let begun = monotonic();
         let sent = pool.send(message).map(|sent| Err::<Infallible, _>(Some(sent)));
         // The first of them to come ends the other; the end of the session is asked for first.
         try_join(stopped, sent).map(move |ended| {
@@ -95,6 +88,9 @@ impl Outbound {
                 Err(None) => return reply.session_over(&gate.endpoints),
                 Ok((never, _)) => match never {},
             };
+            if sent.is_ok() {
+                gate.metrics.upstream_answered(begun.elapsed());
+            }
             let mut response = match sent {
                 Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     join_tunnel(response, client_side, streams, in_flight, reply)
@@ -107,12 +103,13 @@ impl Outbound {
                     }
                 }
                 Err(error) => {
+                    gate.metrics.upstream_failed(error.label());
                     tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
                     reply.upstream_failed(&gate.endpoints, &error)
                 }
             };
             if let Some(renewal) = renewal
-                && gate.clock.now().since(renewal.sealed_at) <= RENEWAL_FRESH_FOR
+                && is_latest(&gate, &renewal.session)
             {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
@@ -122,10 +119,23 @@ impl Outbound {
 }
 
 /// Notes a request of a session, which lasts as it says itself, and no longer than sessions last now.
-fn admit(gate: &Gate, streams: &ConnectionStreams, session: Arc<SessionView>) -> InFlight {
+fn admit(gate: &Gate, streams: &ConnectionStreams, session: Held) -> InFlight {
+    let Held { view, checked_at } = session;
     let lifetime = gate.cookies.limits().lifetime;
-    let until = session.expires_at().min(session.signed_in_at().plus(lifetime));
-    streams.admit(session, until)
+    let until = view.expires_at().min(view.signed_in_at().plus(lifetime));
+    streams.admit(view, checked_at, until)
+}
+
+/// Whether a cookie sealed when the request came is still the one to hand out with its answer: an answer may take long, and
+/// meanwhile the user may have signed out, or another request may have brought a newer cookie.
+fn is_latest(gate: &Gate, session: &Held) -> bool {
+    let view = &session.view;
+    gate.endpoints.store.revocations().ended(&view.marks()).is_none()
+        && gate
+            .rechecks
+            .ledger
+            .newer_than(view.id(), session.checked_at)
+            .is_none()
 }
 
 /// A body that comes to its end, or to that of its session.

@@ -4,10 +4,12 @@
 //! stands there and nowhere else.
 
 mod authenticate;
+mod counters;
 mod forward;
 mod pipeline;
 mod record;
 mod respond;
 
+pub use counters::RouteCounters;
 pub use pipeline::Gate;
 pub use record::{AccessLog, SubjectInLog};

@@ -1,6 +1,7 @@
 //! The steps of a request, in order, on one screen.
 
-use super::authenticate::{Caller, authenticate};
+use super::authenticate::{Standing, authenticate};
+use super::counters::RouteCounters;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
@@ -9,10 +10,13 @@ use crate::endpoints::Endpoints;
 use crate::http::body::Body;
 use crate::identity::HeaderRules;
 use crate::policy::{Decision, RouteTable, decide};
-use crate::request::{RawRequest, Sanitizer};
-use crate::session::SessionCookies;
+use crate::recheck::Rechecks;
+use crate::request::{CleanRequest, RawRequest, Sanitizer};
+use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
-use crate::upstream::{Pool, UpstreamHost};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Fate;
+use crate::upstream::{self, Pool, UpstreamHost};
 use ::http::Response;
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
@@ -28,14 +32,22 @@ pub struct Gate {
     pub endpoints: Endpoints,
     /// The session cookies.
     pub cookies: Arc<SessionCookies>,
+    /// Asking Logto whether sessions still hold.
+    pub rechecks: Arc<Rechecks>,
     /// Who may pass where.
     pub routes: RouteTable,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
+    /// How the upstream is reached. A worker whose pool was made of others makes a new one.
+    pub upstream: Arc<upstream::Settings>,
     /// What Host the upstream sees.
     pub upstream_host: UpstreamHost,
     /// What is logged of each request.
     pub access_log: AccessLog,
+    /// Where requests are counted, by route.
+    pub counters: RouteCounters,
+    /// Everything else that is counted.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
 }
@@ -44,85 +56,126 @@ pub struct Gate {
 enum Next<'a> {
     /// Nowhere: this is its answer.
     Answered(Response<Body>),
-    /// To one of the proxy's own endpoints, or to a sign-in. Boxed, for it would take the room of many a forwarded request.
+    /// To one of the proxy's own endpoints, to a sign-in, or to Logto first. Boxed, for it would take the room of many a
+    /// forwarded request.
     Own(Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>),
     /// To the upstream.
-    Upstream(Outbound),
+    Upstream(Outbound, Record),
 }
 
 impl Gate {
-    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection, `streams` to the
-    /// connection.
+    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection and is made of this
+    /// gate's `upstream`; `streams` belongs to the connection.
     ///
     /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
     pub fn pass<'a>(
         self: Arc<Self>,
         raw: RawRequest,
-        pool: &'a Pool,
+        pool: &Pool,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
-        let mut record = Record::begin(&self.access_log, &raw);
-        let next = Arc::clone(&self).judge(raw, &mut record);
-        let answer = match next {
+        match Arc::clone(&self).judge(raw, pool, streams) {
             Next::Answered(response) => Either::Left(Either::Left(ready(response))),
             Next::Own(answer) => Either::Left(Either::Right(answer)),
-            Next::Upstream(outbound) => Either::Right(outbound.forward(self, pool, streams)),
-        };
-        answer.map(|response| record.finish(response))
+            Next::Upstream(outbound, record) => {
+                let answer = outbound.forward(self, pool, streams);
+                Either::Right(answer.map(|response| record.finish(response)))
+            }
+        }
     }
 
     /// Sanitise, own endpoints, authenticate, decide.
-    fn judge<'a>(self: Arc<Self>, raw: RawRequest, record: &mut Record) -> Next<'a> {
+    fn judge<'a>(self: Arc<Self>, raw: RawRequest, pool: &Pool, streams: &'a ConnectionStreams) -> Next<'a> {
+        let mut record = Record::begin(&self.access_log, self.counters.rejects(), &raw);
         let clean = match self.sanitizer.sanitize(raw) {
             Ok(clean) => clean,
-            Err(reject) => return Next::Answered(respond::reject(reject)),
+            Err(reject) => return Next::Answered(record.finish(respond::reject(reject))),
         };
         record.request(&clean);
 
         if let Some(endpoint) = self.endpoints.find(&clean) {
-            record.decision("endpoint");
+            record.endpoint(self.metrics.requests_of(endpoint.as_str()));
             return Next::Own(Box::pin(async move {
                 let has_body = clean.has_body();
                 let mut response = self.endpoints.serve(endpoint, clean).await;
                 respond::close_if_body_unread(has_body, response.headers_mut());
-                response
+                record.finish(response)
             }));
         }
         if let Some(response) = self.endpoints.after_sign_out(&clean) {
-            record.decision("endpoint");
-            return Next::Answered(response);
+            record.endpoint(self.metrics.requests_of("after_sign_out"));
+            return Next::Answered(record.finish(response));
         }
 
         let now = self.clock.now();
-        let Caller {
-            identity,
-            session,
-            cookies,
-        } = authenticate(&self.cookies, &self.header_rules, clean.headers(), now, record);
-        let decision = decide(&self.routes, clean.canonical_path(), identity);
-        let permit = match decision {
+        let caller = authenticate(&self, clean.headers(), &mut record);
+        match caller.due(&self, now) {
+            Some(view) if self.routes.asks_who(clean.canonical_path()) => {
+                let (view, pool) = (Arc::clone(view), pool.clone());
+                Next::Own(Box::pin(self.recheck(view, clean, record, pool, streams)))
+            }
+            _ => {
+                let standing = caller.standing(&self, &clean, now);
+                self.decide(clean, standing, record)
+            }
+        }
+    }
+
+    /// Confirms the session with Logto, then decides. Once a re-check interval.
+    async fn recheck(
+        self: Arc<Self>,
+        view: Arc<SessionView>,
+        clean: CleanRequest,
+        record: Record,
+        pool: Pool,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
+        let outcome = self.rechecks.confirm(&view, self.clock.now()).await;
+        let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
+        match Arc::clone(&self).decide(clean, standing, record) {
+            Next::Answered(response) => response,
+            Next::Own(answer) => answer.await,
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pool, streams).await),
+        }
+    }
+
+    fn decide<'a>(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        mut standing: Standing,
+        mut record: Record,
+    ) -> Next<'a> {
+        if standing.renewable
+            && let route = self.routes.find(clean.canonical_path())
+            && respond::redirects(&clean, route.unauthenticated)
+            && self.endpoints.may_sign_in_silently(&clean)
+        {
+            record.judged(Fate::SignIn, route, self.counters.of(route));
+            return Next::Own(Box::pin(async move {
+                record.finish(self.endpoints.begin_silent_sign_in(&clean).await)
+            }));
+        }
+        let identity = standing.identity.take();
+        let permit = match decide(&self.routes, clean.canonical_path(), identity) {
             Decision::Forward(permit) => permit,
-            Decision::SignIn(unauthenticated) => {
-                record.decision("sign_in");
+            Decision::SignIn(route) => {
+                record.judged(Fate::SignIn, route, self.counters.of(route));
+                let unauthenticated = route.unauthenticated;
                 return Next::Own(Box::pin(async move {
-                    let mut response =
-                        respond::unauthenticated(&self.endpoints, &clean, unauthenticated).await;
-                    cookies.clear_invalid(&self.cookies, clean.headers(), response.headers_mut());
-                    response
+                    let mut response = respond::unauthenticated(
+                        &self.endpoints,
+                        &clean,
+                        unauthenticated,
+                        standing.renewable,
+                    )
+                    .await;
+                    standing.clear_refused(&self.cookies, clean.headers(), response.headers_mut());
+                    record.finish(response)
                 }));
             }
         };
-        record.permitted(&permit);
-        let renewal = cookies.renewal(
-            session.as_deref(),
-            &self.cookies,
-            &self.header_rules,
-            clean.headers(),
-            now,
-        );
-        // What is let pass without regard to who asks does not end with a session either.
-        let session = session.filter(|_| permit.identity().is_some());
-        Next::Upstream(Outbound::new(&self, clean, &permit, session, renewal, now))
+        record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
+        Next::Upstream(Outbound::new(&self, clean, &permit, standing), record)
     }
 }
 

@@ -1,11 +1,12 @@
-//! What is written down of each request: one line, without anything secret.
+//! What is written down of each request: a count, and one line without anything secret.
 //!
 //! Queries are left out, since codes and states travel in them; so are cookies and tokens, always.
 
 use crate::clock::monotonic;
 use crate::http::body::Body;
-use crate::policy::Permit;
+use crate::policy::Route;
 use crate::request::{CleanRequest, RawRequest};
+use crate::telemetry::metrics::{Fate, RequestCounter};
 use ::http::{HeaderValue, Method, Response};
 use http_body::Body as _;
 use sha2::{Digest, Sha256};
@@ -32,9 +33,14 @@ pub enum SubjectInLog {
     Off,
 }
 
-/// The line of one request while it is being served; `None` inside when nothing is logged.
+/// What is known of one request while it is being served.
 #[derive(Debug)]
-pub(super) struct Record(Option<Box<Line>>);
+pub(super) struct Record {
+    counter: RequestCounter,
+    fate: Fate,
+    /// `None` when nothing is logged.
+    line: Option<Box<Line>>,
+}
 
 #[derive(Debug)]
 struct Line {
@@ -45,13 +51,14 @@ struct Line {
     request_id: Option<HeaderValue>,
     client: Option<std::net::IpAddr>,
     subject: Option<String>,
-    decision: &'static str,
-    route: Option<Arc<crate::policy::Route>>,
+    fate: Fate,
+    route: Option<Arc<Route>>,
 }
 
 impl Record {
-    pub(super) fn begin(settings: &AccessLog, raw: &RawRequest) -> Self {
-        Self(settings.enabled.then(|| {
+    /// A request that counts as refused, by `rejects`, until it is found to be good.
+    pub(super) fn begin(settings: &AccessLog, rejects: RequestCounter, raw: &RawRequest) -> Self {
+        let line = settings.enabled.then(|| {
             Box::new(Line {
                 settings: *settings,
                 begun: monotonic(),
@@ -60,14 +67,19 @@ impl Record {
                 request_id: None,
                 client: raw.peer.address.map(|address| address.ip()),
                 subject: None,
-                decision: "reject",
+                fate: Fate::Rejected,
                 route: None,
             })
-        }))
+        });
+        Self {
+            counter: rejects,
+            fate: Fate::Rejected,
+            line,
+        }
     }
 
     pub(super) fn request(&mut self, clean: &CleanRequest) {
-        if let Some(line) = &mut self.0 {
+        if let Some(line) = &mut self.line {
             clean.target().raw_path().clone_into(&mut line.path);
             line.request_id = Some(clean.request_id().clone());
             line.client = clean.client().address;
@@ -75,7 +87,7 @@ impl Record {
     }
 
     pub(super) fn subject(&mut self, subject: &str) {
-        if let Some(line) = &mut self.0 {
+        if let Some(line) = &mut self.line {
             line.subject = match line.settings.subject {
                 SubjectInLog::Plain => Some(subject.to_owned()),
                 SubjectInLog::Hashed => Some(hashed(subject)),
@@ -84,24 +96,28 @@ impl Record {
         }
     }
 
-    pub(super) fn decision(&mut self, decision: &'static str) {
-        if let Some(line) = &mut self.0 {
-            line.decision = decision;
+    /// One of the proxy's own endpoints answers it.
+    pub(super) fn endpoint(&mut self, counter: RequestCounter) {
+        self.counter = counter;
+        self.fate = Fate::Endpoint;
+    }
+
+    /// It was judged by a route.
+    pub(super) fn judged(&mut self, fate: Fate, route: &Arc<Route>, counter: RequestCounter) {
+        self.counter = counter;
+        self.fate = fate;
+        if let Some(line) = &mut self.line {
+            line.route = Some(Arc::clone(route));
         }
     }
 
-    pub(super) fn permitted(&mut self, permit: &Permit<'_>) {
-        if let Some(line) = &mut self.0 {
-            line.decision = "forward";
-            line.route = Some(Arc::clone(permit.route()));
-        }
-    }
-
-    /// Writes the line when the answer's body has ended, however it ends.
+    /// Counts it, and writes the line when the answer's body has ended, however it ends.
     pub(super) fn finish(self, response: Response<Body>) -> Response<Body> {
-        let Some(line) = self.0 else {
+        self.counter.count(self.fate, response.status());
+        let Some(mut line) = self.line else {
             return response;
         };
+        line.fate = self.fate;
         let status = response.status().as_u16();
         let head = line.begun.elapsed();
         let bytes = response.body().size_hint().exact();
@@ -144,7 +160,7 @@ impl Drop for Ending {
             head_us = u64::try_from(self.head_micros).unwrap_or(u64::MAX),
             total_us = u64::try_from(line.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
             route = line.route.as_ref().map(|route| tracing::field::display(&route.pattern)),
-            decision = line.decision,
+            decision = line.fate.as_str(),
             sub = line.subject,
             "request"
         );

@@ -32,24 +32,30 @@ pub(super) fn reject(reject: Reject) -> Response<Body> {
     response
 }
 
-/// Answers a request that needs a session: a person's navigation is sent to the sign-in, all else gets 401.
-pub(super) async fn unauthenticated(
-    endpoints: &Endpoints,
-    request: &CleanRequest,
-    unauthenticated: Unauthenticated,
-) -> Response<Body> {
-    let redirects = match unauthenticated {
+/// Whether a request that needs a session is sent to the sign-in: a person's navigation, unless the route says otherwise.
+pub(super) fn redirects(request: &CleanRequest, unauthenticated: Unauthenticated) -> bool {
+    match unauthenticated {
         Unauthenticated::Redirect => true,
         Unauthenticated::Status401 => false,
         Unauthenticated::Auto => {
             matches!(request.upgrade(), Upgrade::None)
                 && navigation::audience(request.method(), request.headers()) == Audience::Browser
         }
-    };
-    let mut response = if redirects {
+    }
+}
+
+/// Answers a request that needs a session: by the redirect, or by 401. `renewable` tells a program that a navigation
+/// would bring the session back without a question.
+pub(super) async fn unauthenticated(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    unauthenticated: Unauthenticated,
+    renewable: bool,
+) -> Response<Body> {
+    let mut response = if redirects(request, unauthenticated) {
         endpoints.begin_sign_in(request).await
     } else {
-        endpoints.unauthenticated(request)
+        endpoints.unauthenticated(request, renewable)
     };
     close_if_body_unread(request.has_body(), response.headers_mut());
     response
@@ -135,7 +141,7 @@ impl FailureReply {
     /// 401 as for any request without a session: it ended while the request was waiting. The connection is closed, since
     /// the client may still be sending its body.
     pub(super) fn session_over(&self, endpoints: &Endpoints) -> Response<Body> {
-        let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head);
+        let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head, false);
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
         response

@@ -9,7 +9,7 @@ mod sanitize;
 
 pub use clean::CleanRequest;
 pub use reject::Reject;
-pub use sanitize::{MessageLimits, Sanitizer};
+pub use sanitize::{AllowedHosts, MessageLimits, Sanitizer};
 
 use crate::http::forwarded::Peer;
 use hyper::body::Incoming;

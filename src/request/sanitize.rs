@@ -31,6 +31,9 @@ pub struct MessageLimits {
     pub body_bytes: Option<u64>,
 }
 
+/// Says whether a host is served.
+pub type AllowedHosts = fn(&HostAndPort) -> bool;
+
 /// Turns raw requests into clean ones.
 #[derive(Debug)]
 pub struct Sanitizer {
@@ -43,7 +46,7 @@ pub struct Sanitizer {
     /// Where browsers reach the proxy.
     pub public_origin: PublicOrigin,
     /// Hosts that are served; `None` serves whatever the client names.
-    pub allowed_hosts: Option<fn(&HostAndPort) -> bool>,
+    pub allowed_hosts: Option<AllowedHosts>,
 }
 
 impl Sanitizer {

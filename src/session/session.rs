@@ -191,6 +191,11 @@ impl Session {
         }
     }
 
+    /// The claims as request headers, as last made.
+    pub const fn headers(&self) -> &ProjectedHeaders {
+        &self.headers
+    }
+
     /// Names this session.
     pub const fn id(&self) -> SessionId {
         self.numbers.id

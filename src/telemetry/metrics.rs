@@ -1,14 +1,25 @@
 //! What is counted, for `/metrics` of the admin listener.
 //!
-//! Labels are fixed words, never anything a client sent: the number of series is bounded by this source. Clones share
-//! their counters.
+//! Labels are fixed words and the patterns of configured routes, never anything a client sent, so that nobody outside
+//! can add series. Clones share their counters. There is one for a process, and it outlives every configuration.
 
+mod latency;
+mod requests;
+mod shards;
+#[cfg(test)]
+mod tests;
+
+pub use requests::{Fate, RequestCounter};
+
+use latency::Latency;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use requests::Requests;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +30,22 @@ type Counters<const N: usize> = Family<Labels<N>, Counter>;
 /// Upper bounds of the buckets of a call's duration, in seconds.
 const CALL_SECONDS: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// The media type of what [`Metrics::render`] writes (OpenMetrics 1.0).
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// All counters.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
+    requests: Arc<Requests>,
+    upstream_seconds: Arc<Latency>,
+    upstream_failures: Counters<1>,
+    open_connections: Gauge,
+    open_websockets: Gauge,
+    config_reloads: Counters<1>,
+    config_in_force_since: Gauge,
     sign_ins: Counters<2>,
     rechecks: Counters<1>,
     sessions_ended: Counters<1>,
@@ -33,7 +54,6 @@ struct Inner {
     webhooks: Counters<2>,
     cookies_refused: Counters<1>,
     streams_ended: Counters<1>,
-    open_websockets: Gauge,
     logto_calls: Counters<2>,
     logto_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
     store_available: Gauge,
@@ -44,10 +64,67 @@ fn call_histogram() -> Histogram {
     Histogram::new(CALL_SECONDS)
 }
 
+/// Counts among what is open until it is dropped.
+#[derive(Debug)]
+pub struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("logto_proxy");
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The version of this program", Info::new(version));
+        let requests: Arc<Requests> = Arc::default();
+        registry.register_collector(Box::new(requests::Shown(Arc::clone(&requests))));
+        let upstream_seconds: Arc<Latency> = Arc::default();
+        registry.register_collector(Box::new(latency::Shown {
+            name: "upstream_response_duration_seconds",
+            help: "Time from sending a request to the app to the header of its response",
+            latency: Arc::clone(&upstream_seconds),
+        }));
+        let upstream_failures = Counters::default();
+        registry.register(
+            "upstream_failures",
+            "Requests that got no answer from the app, by reason",
+            upstream_failures.clone(),
+        );
+        let open_connections = Gauge::default();
+        registry.register(
+            "open_connections",
+            "Client connections that are open, those of WebSockets included",
+            open_connections.clone(),
+        );
+        let open_websockets = Gauge::default();
+        registry.register(
+            "open_websockets",
+            "WebSockets that are open",
+            open_websockets.clone(),
+        );
+        let config_reloads = Counters::default();
+        registry.register(
+            "config_reloads",
+            "Times that the configuration was read again, by outcome",
+            config_reloads.clone(),
+        );
+        let config_in_force_since = Gauge::default();
+        registry.register(
+            "config_in_force_timestamp_seconds",
+            "When the configuration in force was put in force, in seconds since 1970",
+            config_in_force_since.clone(),
+        );
         let sign_ins = Counters::default();
         registry.register("sign_ins", "Sign-ins by event and reason", sign_ins.clone());
         let rechecks = Counters::default();
@@ -92,12 +169,6 @@ impl Metrics {
             "Streams and requests in flight that were cut because their session was over, by kind",
             streams_ended.clone(),
         );
-        let open_websockets = Gauge::default();
-        registry.register(
-            "open_websockets",
-            "WebSockets that are open now",
-            open_websockets.clone(),
-        );
         let logto_calls = Counters::default();
         registry.register(
             "logto_calls",
@@ -125,6 +196,13 @@ impl Metrics {
         );
         Self(Arc::new(Inner {
             registry,
+            requests,
+            upstream_seconds,
+            upstream_failures,
+            open_connections,
+            open_websockets,
+            config_reloads,
+            config_in_force_since,
             sign_ins,
             rechecks,
             sessions_ended,
@@ -133,12 +211,57 @@ impl Metrics {
             webhooks,
             cookies_refused,
             streams_ended,
-            open_websockets,
             logto_calls,
             logto_seconds,
             store_available,
             logto_circuit_open,
         }))
+    }
+
+    /// The counter of requests under this name: a route's pattern, or an endpoint's word. Find it once and keep it; the
+    /// same name always gives the same counter.
+    pub fn requests_of(&self, name: &str) -> RequestCounter {
+        self.0.requests.of(name)
+    }
+
+    /// The counter of messages that are refused before they have a route.
+    pub fn rejected_requests(&self) -> RequestCounter {
+        self.0.requests.of_rejects()
+    }
+
+    /// The app's answer began this long after its request was sent.
+    pub fn upstream_answered(&self, took: Duration) {
+        self.0.upstream_seconds.observe(took);
+    }
+
+    /// A request got no answer from the app.
+    pub fn upstream_failed(&self, reason: &'static str) {
+        self.0
+            .upstream_failures
+            .get_or_create(&[("reason", reason)])
+            .inc();
+    }
+
+    /// A client connection is open until the guard is dropped.
+    pub fn connection_opened(&self) -> Open {
+        Open::new(&self.0.open_connections)
+    }
+
+    /// A WebSocket is open until the guard is dropped.
+    pub fn websocket_opened(&self) -> Open {
+        Open::new(&self.0.open_websockets)
+    }
+
+    /// The configuration was read again: it was `applied`, is `unchanged`, or was `refused`.
+    pub fn config_reload(&self, outcome: &'static str) {
+        self.0.config_reloads.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// A configuration was put in force at this moment, in seconds since the Unix epoch.
+    pub fn config_in_force(&self, since: u64) {
+        self.0
+            .config_in_force_since
+            .set(i64::try_from(since).unwrap_or(i64::MAX));
     }
 
     /// A sign-in was `started`, `finished` or `failed`; `reason` is empty or the problem's word.
@@ -189,16 +312,6 @@ impl Metrics {
     /// A `websocket`, a `response` or a `request` was cut because its session was over.
     pub fn stream_ended(&self, kind: &'static str) {
         self.0.streams_ended.get_or_create(&[("kind", kind)]).inc();
-    }
-
-    /// A WebSocket was opened.
-    pub fn websocket_opened(&self) {
-        self.0.open_websockets.inc();
-    }
-
-    /// A WebSocket is gone.
-    pub fn websocket_closed(&self) {
-        self.0.open_websockets.dec();
     }
 
     /// A call to Logto ended: `ok`, `refused`, `unavailable` or `invalid`.

@@ -45,29 +45,36 @@ impl Pool {
     pub fn send(
         &self,
         mut request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send {
+    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + Send + use<> {
         frame(&mut request);
+        // A request stays with the pool that it was given to, whichever one takes its place meanwhile.
+        let pool = self.clone();
         // What is rare is boxed, and the rest composed without `async`, which would keep a copy of each request at
         // every step: every client connection has room for this future.
-        let Some(connection) = self.shared.check_out() else {
-            return Either::Right(boxed(self.send_on_new(request)));
+        let Some(connection) = pool.shared.check_out() else {
+            return Either::Right(boxed(pool.send_on_new(request)));
         };
         let Some(spare) = Spare::of(&request) else {
-            return Either::Right(boxed(self.send_once(connection, request)));
+            return Either::Right(boxed(pool.send_once(connection, request)));
         };
-        let exchange = Lease::new(connection, &self.shared).exchange(request);
+        let exchange = Lease::new(connection, &pool.shared).exchange(request);
         Either::Left(exchange.then(move |result| match result {
             Ok(response) => Either::Left(ready(Ok(response))),
-            Err(Failure::NeverSent { request, .. }) => Either::Right(boxed(self.send_on_new(*request))),
-            Err(Failure::Unanswered(_)) => Either::Right(boxed(self.send_on_new(spare.into_request()))),
+            Err(Failure::NeverSent { request, .. }) => Either::Right(boxed(pool.send_on_new(*request))),
+            Err(Failure::Unanswered(_)) => Either::Right(boxed(pool.send_on_new(spare.into_request()))),
             Err(Failure::Final(error)) => Either::Left(ready(Err(error))),
         }))
+    }
+
+    /// Whether it is made from these very settings.
+    pub fn is_made_from(&self, settings: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(self.shared.settings(), settings)
     }
 
     /// Sends what cannot be repeated, so lets the runtime look once more whether the app has closed the connection
     /// meanwhile.
     async fn send_once(
-        &self,
+        self,
         mut connection: Connection,
         request: Request<Body>,
     ) -> Result<Response<Body>, UpstreamError> {
@@ -84,7 +91,7 @@ impl Pool {
         }
     }
 
-    async fn send_on_new(&self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
+    async fn send_on_new(self, request: Request<Body>) -> Result<Response<Body>, UpstreamError> {
         let connection = self.shared.open().await?;
         Lease::new(connection, &self.shared)
             .exchange(request)

@@ -34,6 +34,11 @@ impl Connector {
         Self { settings, tls }
     }
 
+    /// What it is made from.
+    pub(super) const fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// Connects, within `connect_timeout`.
     pub(super) async fn connect(&self) -> Result<Transport, UpstreamError> {
         timeout(self.settings.connect_timeout, self.connect_patiently())

@@ -59,7 +59,7 @@ pub enum Address {
 }
 
 /// What a [`Pool`] is made from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Where the app listens.
     pub address: Address,

@@ -63,6 +63,11 @@ impl Shared {
         }
     }
 
+    /// What its connections are made by.
+    pub(super) const fn settings(&self) -> &Arc<Settings> {
+        self.connector.settings()
+    }
+
     /// An unused connection, the most recently used first. Those found closed or too old are let go.
     pub(super) fn check_out(&self) -> Option<Connection> {
         let now = self.clock.now();

@@ -6,6 +6,7 @@ mod operations;
 use logto_proxy::config::{self, Environment, Files, Source};
 use logto_proxy::identity::headers::Source as HeaderSource;
 use logto_proxy::identity::{Claims, HeaderRules};
+use logto_proxy::telemetry::Metrics;
 use markdown::{headings, quoted, split, table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -138,8 +139,13 @@ fn the_examples_of_the_encodings_are_what_is_sent() {
         let text = format!("[headers]\n'X-User-Name' = {{ claim = 'name', encoding = '{encoding}' }}");
         let config = load("examples", &text);
         let tasks = logto_proxy::tasks::Tasks::new();
-        let compiled =
-            logto_proxy::live::compile(&config, logto_proxy::clock::Clock::system(), &tasks).unwrap();
+        let compiled = logto_proxy::live::compile(
+            &config,
+            logto_proxy::clock::Clock::system(),
+            &tasks,
+            &Metrics::new(),
+        )
+        .unwrap();
         let rules = compiled.gate.header_rules;
         let mut headers = http::HeaderMap::new();
         rules.project(&claims).apply(&rules, &mut headers);

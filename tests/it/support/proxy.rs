@@ -5,7 +5,7 @@ use logto_proxy::app::App;
 use logto_proxy::clock::{Clock, ClockHand};
 use logto_proxy::config::{self, Environment};
 use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
-use logto_proxy::live::ListenAddress;
+use logto_proxy::live::{self, ListenAddress, ReloadHandle, Reloaded};
 use logto_proxy::secret::SecretText;
 use logto_proxy::tasks::Tasks;
 use std::net::SocketAddr;
@@ -208,6 +208,7 @@ impl Builder {
         let config = config::parse_str("test.toml", &text, Environment::new(Vec::new()))
             .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
         let app = App::bind(&config, beside.clock.clone()).await.unwrap();
+        let (reloads, arriving) = live::reloads();
         let ListenAddress::Tcp(address) = app.addresses().remove(0) else {
             panic!("the test listens on TCP");
         };
@@ -226,7 +227,9 @@ impl Builder {
             clock: beside.clock,
             hand: beside.hand,
             origin: self.origin,
-            running: tokio::spawn(app.run(stop.clone())),
+            running: tokio::spawn(app.run(stop.clone(), arriving)),
+            reloads,
+            text,
             stop: stop.clone(),
             provider,
             stop_provider: CancellationToken::new(),
@@ -280,6 +283,9 @@ pub struct World {
     pub origin: String,
     pub running: JoinHandle<Result<bool, logto_proxy::app::StartError>>,
     pub stop: CancellationToken,
+    /// The configuration it was started with.
+    pub text: String,
+    pub reloads: ReloadHandle,
     provider: Option<Provider>,
     stop_provider: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -303,6 +309,12 @@ impl World {
     /// Sends bytes and returns all that comes back until the proxy closes or is silent.
     pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         raw::exchange(self.address, bytes.as_ref()).await
+    }
+
+    /// Puts another configuration in force.
+    pub async fn reload(&self, text: &str) -> Reloaded {
+        let read = config::parse_str("test.toml", text, Environment::new(Vec::new()));
+        self.reloads.reload(read).await.unwrap()
     }
 
     pub fn start_provider(&mut self) {

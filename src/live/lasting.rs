@@ -1,0 +1,131 @@
+//! What outlasts a configuration: made when the proxy starts, and moved from gate to gate by every reload.
+//!
+//! All of it is listed here, so that nothing that must survive is made anew by accident: a sign-in under way, a limit
+//! that was used up, what is known of Logto, open connections, counts.
+
+use super::compile::{logto_settings, store_settings, upstream_settings};
+use super::error::CompileError;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::endpoints::{Callbacks, SignInLimiter};
+use crate::identity::headers::HeaderRules;
+use crate::logto::{self, Logto};
+use crate::proxy::Gate;
+use crate::recheck::Ledger;
+use crate::request::AllowedHosts;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use crate::upstream;
+use std::sync::Arc;
+
+/// The lasting parts of a gate.
+pub(super) struct Lasting {
+    pub(super) logto: Logto,
+    pub(super) upstream: Arc<upstream::Settings>,
+    pub(super) limiter: SignInLimiter,
+    pub(super) callbacks: Arc<Callbacks>,
+    pub(super) store: Store,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) allowed_hosts: Option<AllowedHosts>,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+}
+
+impl Lasting {
+    /// Those of the first gate.
+    pub(super) fn new(
+        config: &Config,
+        rules: &HeaderRules,
+        clock: Clock,
+        tasks: &Tasks,
+        metrics: &Metrics,
+    ) -> Result<Self, CompileError> {
+        Ok(Self {
+            logto: Logto::new(
+                logto_settings(config, rules),
+                clock.clone(),
+                tasks.clone(),
+                metrics.clone(),
+            )?,
+            store: Store::open(
+                store_settings(config),
+                clock.clone(),
+                tasks.clone(),
+                metrics.clone(),
+            )?,
+            ledger: Arc::default(),
+            upstream: Arc::new(upstream_settings(config)?),
+            limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
+            callbacks: Arc::default(),
+            allowed_hosts: None,
+            clock,
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+        })
+    }
+
+    /// Those of the gate before, changed where the configuration changed. `gate` was made from `previous`.
+    pub(super) fn after(
+        config: &Config,
+        rules: &HeaderRules,
+        previous: &Config,
+        gate: &Gate,
+    ) -> Result<Self, CompileError> {
+        let endpoints = &gate.endpoints;
+        let upstream = upstream_settings(config)?;
+        Ok(Self {
+            logto: logto_after(config, rules, previous, gate)?,
+            // Workers know their pool by this very allocation.
+            upstream: if upstream == *gate.upstream {
+                Arc::clone(&gate.upstream)
+            } else {
+                Arc::new(upstream)
+            },
+            limiter: endpoints.limiter.with_limit(config.limits.sign_ins_per_minute),
+            callbacks: Arc::clone(&endpoints.callbacks),
+            store: endpoints.store.clone(),
+            ledger: Arc::clone(&gate.rechecks.ledger),
+            allowed_hosts: gate.sanitizer.allowed_hosts,
+            clock: gate.clock.clone(),
+            tasks: endpoints.tasks.clone(),
+            metrics: gate.metrics.clone(),
+        })
+    }
+}
+
+/// The client of Logto: the same when nothing about it changed. A new one at the same Logto knows from the start what
+/// the old one learnt; the old one ends with the last request that holds its gate.
+fn logto_after(
+    config: &Config,
+    rules: &HeaderRules,
+    previous: &Config,
+    gate: &Gate,
+) -> Result<Logto, CompileError> {
+    let old = logto_settings(previous, &gate.header_rules);
+    let new = logto_settings(config, rules);
+    let known = &gate.endpoints.logto;
+    if old == new {
+        return Ok(known.clone());
+    }
+    let is_same_logto = is_same_logto(&old, &new);
+    let logto = Logto::new(
+        new,
+        gate.clock.clone(),
+        gate.endpoints.tasks.clone(),
+        gate.metrics.clone(),
+    )?;
+    if is_same_logto {
+        logto.learn_from(known);
+    }
+    Ok(logto)
+}
+
+/// Whether what one client learnt of Logto holds for the other: asked at the same place, and trusted for the same
+/// certificates.
+fn is_same_logto(old: &logto::Settings, new: &logto::Settings) -> bool {
+    old.endpoint == new.endpoint
+        && old.internal_endpoint == new.internal_endpoint
+        && old.extra_roots == new.extra_roots
+}
