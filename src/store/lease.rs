@@ -6,7 +6,7 @@
 
 use super::local::Local;
 use super::published::Published;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

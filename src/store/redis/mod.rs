@@ -10,7 +10,7 @@ use super::settings::Settings;
 use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
 use crate::session::Notice;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::tasks::Tasks;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
