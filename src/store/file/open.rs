@@ -75,17 +75,21 @@ fn open_file(path: &Path) -> Result<File, OpenError> {
 /// Turns what went wrong with the file into what to tell the operator.
 pub(super) fn refused(path: &Path, fault: Fault) -> OpenError {
     let path = path.to_owned();
-    match fault {
-        Fault::Newer | Fault::Redb(Error::UpgradeRequired(_)) => OpenError::Newer(path),
-        Fault::Redb(Error::DatabaseAlreadyOpen) => OpenError::Locked(path),
-        Fault::Redb(Error::Io(source)) if source.kind() == ErrorKind::PermissionDenied => {
-            OpenError::Denied(path)
-        }
-        Fault::Redb(Error::Io(source)) if !is_damage(&source) => OpenError::Io { path, source },
-        fault => OpenError::Damaged {
-            path,
-            reason: fault.to_string(),
-        },
+    let damaged = |reason: String| OpenError::Damaged {
+        path: path.clone(),
+        reason,
+    };
+    let error = match fault {
+        Fault::Newer => return OpenError::Newer(path),
+        Fault::Unreadable(reason) => return damaged(reason.to_owned()),
+        Fault::Redb(error) => *error,
+    };
+    match error {
+        Error::UpgradeRequired(_) => OpenError::Newer(path),
+        Error::DatabaseAlreadyOpen => OpenError::Locked(path),
+        Error::Io(source) if source.kind() == ErrorKind::PermissionDenied => OpenError::Denied(path),
+        Error::Io(source) if !is_damage(&source) => OpenError::Io { path, source },
+        error => damaged(error.to_string()),
     }
 }
 

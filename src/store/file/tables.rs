@@ -51,12 +51,12 @@ pub(super) enum Fault {
     Unreadable(&'static str),
     /// What redb says.
     #[error(transparent)]
-    Redb(Error),
+    Redb(Box<Error>),
 }
 
 impl<E: Into<Error>> From<E> for Fault {
     fn from(error: E) -> Self {
-        Self::Redb(error.into())
+        Self::Redb(Box::new(error.into()))
     }
 }
 
