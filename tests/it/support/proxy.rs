@@ -7,8 +7,10 @@ use logto_proxy::config::{self, Environment};
 use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
 use logto_proxy::live::ListenAddress;
 use logto_proxy::secret::SecretText;
+use logto_proxy::session::Revocations;
 use logto_proxy::tasks::Tasks;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -216,6 +218,7 @@ impl Builder {
             _ => None,
         };
         let stop = CancellationToken::new();
+        let revocations = Arc::clone(app.revocations());
         let mut world = World {
             address,
             admin,
@@ -228,6 +231,7 @@ impl Builder {
             origin: self.origin,
             running: tokio::spawn(app.run(stop.clone())),
             stop: stop.clone(),
+            revocations,
             provider,
             stop_provider: CancellationToken::new(),
             _stop_on_drop: stop.drop_guard(),
@@ -280,6 +284,7 @@ pub struct World {
     pub origin: String,
     pub running: JoinHandle<Result<bool, logto_proxy::app::StartError>>,
     pub stop: CancellationToken,
+    pub revocations: Arc<Revocations>,
     provider: Option<Provider>,
     stop_provider: CancellationToken,
     _stop_on_drop: DropGuard,
