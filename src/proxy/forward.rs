@@ -68,6 +68,10 @@ impl Outbound {
     }
 
     /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
+    #[allow(
+        clippy::result_large_err,
+        reason = "boxed, each answer would cost an allocation"
+    )]
     pub(super) fn forward(
         self,
         gate: Arc<Gate>,

@@ -114,9 +114,8 @@ async fn socket(world: &World, cookies: &str, path: &str) -> WebSocketStream<Tcp
 
 async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
     loop {
-        match socket.next().await.unwrap().unwrap() {
-            Message::Close(close) => return close.unwrap().code.into(),
-            _ => {}
+        if let Message::Close(close) = socket.next().await.unwrap().unwrap() {
+            return close.unwrap().code.into();
         }
     }
 }
@@ -170,13 +169,18 @@ async fn a_request_that_waits_for_its_answer_is_answered_401() {
     eventually("all are waiting", || async { app.open() == 3 }).await;
     let revoked = Instant::now();
     revoke(&world, &cookies).await;
+    let mut pages = Vec::new();
     for wire in [&mut poll, &mut upload, &mut socket] {
         let reply = wire.reply().await;
         assert_eq!((reply.status, reply.says_close()), (401, true), "{reply:?}");
-        assert_eq!(reply.json()["error"], "unauthenticated");
+        let document = reply.json();
+        assert_eq!(document["error"], "unauthenticated");
+        pages.push(document["sign_in_url"].as_str().unwrap().to_owned());
         assert!(wire.is_closed().await);
     }
     assert!(revoked.elapsed() < SECOND, "{:?}", revoked.elapsed());
+    assert!(pages[0].ends_with("redirect=%2Fpage%3Fa%3D1"), "{pages:?}");
+    assert!(pages[1].ends_with("redirect=%2F"), "{pages:?}");
     eventually("the app's side is closed", || async { app.open() == 0 }).await;
 }
 
