@@ -60,6 +60,10 @@ impl Outbound {
     }
 
     /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
+    #[allow(
+        clippy::result_large_err,
+        reason = "boxed, each answer would cost an allocation"
+    )]
     pub(super) fn forward<'a>(
         self,
         gate: Arc<Gate>,

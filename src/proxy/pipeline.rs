@@ -53,6 +53,7 @@ pub struct Gate {
 }
 
 /// Where a request goes once it has been judged.
+#[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Next<'a> {
     /// Nowhere: this is its answer.
     Answered(Response<Body>),

@@ -38,6 +38,7 @@ mod sign_out;
 mod smuggling;
 mod spoofing;
 mod streaming;
+mod streams_end;
 mod tabs;
 mod targets;
 mod unauthenticated;

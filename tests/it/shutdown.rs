@@ -39,6 +39,9 @@ async fn slow() -> (RawUpstream, Arc<Notify>) {
     (upstream, finish)
 }
 
+/// A close frame with status 1001 (RFC 6455 §7.4.1).
+const GOING_AWAY: &[u8] = b"\x88\x17\x03\xe9the proxy is stopping";
+
 async fn before(upstream: &RawUpstream, shutdown: &str) -> World {
     proxy()
         .upstream_url(upstream.url())
@@ -99,6 +102,7 @@ async fn websockets_are_closed() {
     assert!(wire.head().await.0.contains("101"));
     let begun = tokio::time::Instant::now();
     world.stop.cancel();
+    assert_eq!(wire.take(25).await, GOING_AWAY);
     assert!(wire.is_closed().await);
     assert!(world.running.await.unwrap().unwrap());
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
@@ -116,7 +120,8 @@ async fn a_websocket_does_not_wait_for_a_slow_request() {
     busy.send(get("/slow")).await;
     eventually("the slow request arrived", || async { upstream.open() == 2 }).await;
     world.stop.cancel();
-    assert!(socket.is_closed().await, "closed while a request is in flight");
+    assert_eq!(socket.take(25).await, GOING_AWAY, "while a request is in flight");
+    assert!(socket.is_closed().await);
     finish.notify_one();
     finish.notify_one();
     assert_eq!(busy.reply().await.status, 200);

@@ -1,6 +1,7 @@
 //! Upgrades: only the one asked for, and then every byte.
 
 use super::*;
+use crate::clock::monotonic;
 use crate::stop::{Reason, Stop};
 use crate::upstream::{TunnelStats, join};
 use tokio::sync::oneshot;
@@ -138,7 +139,7 @@ async fn a_tunnel_that_is_stopped_between_frames_ends_with_a_close_frame_to_each
         client.read_exact(&mut hi).await.unwrap();
         client.write_all(b"o").await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let stopped = tokio::time::Instant::now();
+        let stopped = monotonic();
         stop.stop(reason);
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.unwrap();
@@ -214,7 +215,7 @@ async fn a_tunnel_that_is_stopped_does_not_wait_for_those_who_neither_read_nor_h
     let (front, stats) = tunnel_front(upstream.pool(), stop.clone()).await;
     let _client = connected(front, b"").await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let stopped = tokio::time::Instant::now();
+    let stopped = monotonic();
     stop.stop(Reason::SessionOver);
     stats.await.unwrap();
     assert!(

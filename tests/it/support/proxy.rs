@@ -7,8 +7,10 @@ use logto_proxy::config::{self, Environment};
 use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
 use logto_proxy::live::{self, ListenAddress, ReloadHandle, Reloaded};
 use logto_proxy::secret::SecretText;
+use logto_proxy::session::Revocations;
 use logto_proxy::tasks::Tasks;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -217,6 +219,7 @@ impl Builder {
             _ => None,
         };
         let stop = CancellationToken::new();
+        let revocations = Arc::clone(app.revocations());
         let mut world = World {
             address,
             admin,
@@ -231,6 +234,7 @@ impl Builder {
             reloads,
             text,
             stop: stop.clone(),
+            revocations,
             provider,
             stop_provider: CancellationToken::new(),
             _stop_on_drop: stop.drop_guard(),
@@ -286,6 +290,7 @@ pub struct World {
     /// The configuration it was started with.
     pub text: String,
     pub reloads: ReloadHandle,
+    pub revocations: Arc<Revocations>,
     provider: Option<Provider>,
     stop_provider: CancellationToken,
     _stop_on_drop: DropGuard,
