@@ -6,11 +6,12 @@
 
 use super::local::Local;
 use super::published::Published;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// How long the holder waits until its result is known to be kept. It is kept later all the same.
@@ -42,8 +43,8 @@ pub struct Lease {
     pub(super) local: Arc<Local>,
     /// To the task that renews the lease. Closed: let it go.
     pub(super) holder: oneshot::Sender<Publication>,
-    #[cfg(test)]
-    pub(super) task: tokio::task::AbortHandle,
+    /// That task.
+    pub(super) task: AbortHandle,
 }
 
 impl Lease {
@@ -71,6 +72,6 @@ impl Lease {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Lease({})", self.session)
+        write!(formatter, "Lease({}, {})", self.session, self.task.id())
     }
 }

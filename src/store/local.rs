@@ -4,7 +4,7 @@ use super::published::{Published, Results};
 use super::records::{Records, SessionRecord};
 use super::replay::{Use, Uses};
 use crate::clock::Clock;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::session::{Effect, Notice, Revocations};
 use crate::telemetry::Metrics;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -32,7 +32,7 @@ use self::local::Local;
 use self::redis::RedisStore;
 use self::replay::Use;
 use crate::clock::{Clock, UnixSeconds};
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use crate::session::{Marks, Notice, Revocations};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;

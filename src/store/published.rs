@@ -5,7 +5,7 @@
 
 use super::expiring::Expiring;
 use crate::clock::UnixSeconds;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

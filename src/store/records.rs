@@ -4,7 +4,7 @@
 
 use super::expiring::Expiring;
 use crate::clock::UnixSeconds;
-use crate::session::session::SessionId;
+use crate::session::SessionId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
