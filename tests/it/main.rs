@@ -20,6 +20,7 @@ mod callback;
 mod callback_once;
 mod command_line;
 mod forwarded;
+mod harness;
 mod hosts;
 mod id_token;
 mod identity_headers;
