@@ -14,13 +14,14 @@ mod whole;
 use divan::{AllocProfiler, Bencher, black_box};
 use fixture::Fixture;
 use http::Version;
-use logto_proxy::clock::Clock;
+use logto_proxy::clock::{Clock, UnixSeconds};
 use logto_proxy::http::forwarded::{self, TrustedProxies};
 use logto_proxy::http::request_id::write_request_id;
 use logto_proxy::http::{RequestTarget, check_framing, cookies, remove_hop_by_hop, request_host};
 use logto_proxy::identity::ProjectedHeaders;
 use logto_proxy::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated, decide};
-use logto_proxy::session::{Presented, SessionView};
+use logto_proxy::session::{Cause, Effect, Notice, Presented, Revocations, Scope, SessionView};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -41,6 +42,51 @@ fn open(fixture: &Fixture) -> SessionView {
 fn open_session(bencher: Bencher<'_, '_>) {
     let fixture = Fixture::new();
     bencher.bench(|| open(black_box(&fixture)));
+}
+
+/// Of a session that is not concerned, as nearly all are: nothing in force, one notice, many.
+#[divan::bench(args = [0, 1, 10_000])]
+fn check_revocations(bencher: Bencher<'_, '_>, notices: u32) {
+    let view = open(&Fixture::new());
+    let revocations = Revocations::new(20_000);
+    for number in 0..notices {
+        revocations.apply(&Notice {
+            scope: Scope::Subject {
+                subject: format!("user-{number}"),
+                except: None,
+            },
+            effect: Effect::End(Cause::BackChannelLogout),
+            at: view.signed_in_at(),
+            until: view.expires_at(),
+        });
+    }
+    bencher.bench(|| {
+        let marks = black_box(&view).marks();
+        (
+            revocations.ended(&marks),
+            revocations.recheck_due(&marks, view.checked_at()),
+        )
+    });
+}
+
+/// Putting the one after so many in force.
+#[divan::bench(args = [0, 10_000, 100_000])]
+fn revoke(bencher: Bencher<'_, '_>, notices: u64) {
+    let revocations = Revocations::new(200_000);
+    let next = AtomicU64::new(0);
+    let apply = || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        revocations.apply(&Notice {
+            scope: Scope::LogtoSession(format!("session-{number}")),
+            effect: Effect::End(Cause::BackChannelLogout),
+            at: UnixSeconds::new(number),
+            until: UnixSeconds::new(u64::MAX),
+        })
+    };
+    for _ in 0..notices {
+        apply();
+    }
+    bencher.bench(apply);
 }
 
 #[divan::bench]

@@ -215,7 +215,7 @@ impl SessionCookies {
     /// is over.
     pub fn open_shared(&self, id: SessionId, sealed: &[u8], now: UnixSeconds) -> Option<Session> {
         let opened = self.keyring.open(Purpose::Shared, id.as_bytes(), sealed).ok()?;
-        let view = SessionView::read(opened.plaintext)?;
+        let view = SessionView::read(opened.plaintext).filter(|view| view.id() == id)?;
         view.judge(self.limits, now).ok()?;
         Some(view.to_session())
     }

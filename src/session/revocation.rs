@@ -91,13 +91,13 @@ impl Revocations {
     /// [`Scope::Everyone`] may end sessions too: all that were signed in no later. An exception counts for endings only.
     pub fn apply(&self, notice: &Notice) -> bool {
         let mut order = self.lock();
+        self.in_force.store(true, Ordering::Release);
         let changed = match named(&notice.scope) {
             None => self.add_for_everyone(Record::of(notice)),
             Some(name) => self.add(&mut order, &name, Record::of(notice)),
         };
+        drop(order);
         if changed {
-            self.in_force.store(true, Ordering::Release);
-            drop(order);
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
         changed
@@ -253,7 +253,7 @@ impl Revocations {
         }
     }
 
-    /// A thread that died while it held this left at worst something twice in force: going on is safe.
+    /// A thread that died while it held this left at worst something in force for too long: going on is safe.
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Place>> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }

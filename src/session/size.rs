@@ -30,11 +30,14 @@ pub fn expected_cookie_bytes(
 }
 
 fn typical_session(rules: &HeaderRules, kept: &[ClaimPath], from_hugging_face: bool) -> Session {
-    let claims = typical_claims(from_hugging_face);
+    session_of(&typical_claims(from_hugging_face), rules, kept)
+}
+
+fn session_of(claims: &Claims, rules: &HeaderRules, kept: &[ClaimPath]) -> Session {
     let established = Established {
         subject: "k3vqk4f8mu7s".to_owned(),
         sid: Some("x".repeat(21)),
-        headers: rules.project(&claims),
+        headers: rules.project(claims),
         fingerprint: rules.fingerprint(),
         claims: claims.keep_only(kept),
         signed_in_at: UnixSeconds::new(0),
@@ -54,7 +57,7 @@ fn typical_claims(from_hugging_face: bool) -> Claims {
             "details": {"rawData": {"preferred_username": "ghopper"}}
         }
     });
-    let claims = json!({
+    from_json(json!({
         "sub": "k3vqk4f8mu7s",
         "name": "Grace Brewster Hopper",
         "username": "grace_hopper",
@@ -65,7 +68,10 @@ fn typical_claims(from_hugging_face: bool) -> Claims {
         "organizations": ["v1zy9q3k2m5t", "b7c4x8w0n6r1"],
         "organization_roles": ["v1zy9q3k2m5t:admin", "b7c4x8w0n6r1:member"],
         "identities": if from_hugging_face { identity } else { json!({}) }
-    });
+    }))
+}
+
+fn from_json(claims: serde_json::Value) -> Claims {
     match claims {
         serde_json::Value::Object(members) => Claims::new(members),
         _ => Claims::default(),
@@ -82,15 +88,54 @@ mod tests {
     use std::sync::Arc;
 
     fn sent_bytes(from_hugging_face: bool) -> usize {
+        let session = typical_session(&rules(), &rules().needed_claims(), from_hugging_face);
+        let (cookies, bytes) = sent(&session);
+        assert_eq!(cookies, 1);
+        bytes
+    }
+
+    /// How many cookies carry a session, and the bytes of their names and values.
+    fn sent(session: &Session) -> (usize, usize) {
         let limits = Limits {
             idle: Duration::from_secs(60),
             lifetime: Duration::from_secs(60),
         };
         let cookies = SessionCookies::new(host_cookie(), Arc::new(ring(&[1])), limits).unwrap();
-        let session = typical_session(&rules(), &rules().needed_claims(), from_hugging_face);
-        let lines = cookies.seal(&session, &HeaderMap::new()).unwrap();
-        assert_eq!(lines.len(), 1);
-        lines[0].to_str().unwrap().split_once(';').unwrap().0.len()
+        let lines = cookies.seal(session, &HeaderMap::new()).unwrap();
+        let pair = |line: &http::HeaderValue| line.to_str().unwrap().split_once(';').unwrap().0.len();
+        (lines.len(), lines.iter().map(pair).sum())
+    }
+
+    /// A typical user, but with so many roles, and with so many organisations and a role in each.
+    fn with_many(roles: usize, organizations: usize) -> Claims {
+        let ids: Vec<String> = (0..organizations).map(|n| format!("v1zy9q3k{n:04}")).collect();
+        let mut members = typical_claims(false).into_members();
+        let mut set = |name: &str, values: Vec<String>| members.insert(name.to_owned(), json!(values));
+        set(
+            "roles",
+            (0..roles).map(|n| format!("department-{n:02}")).collect(),
+        );
+        set(
+            "organization_roles",
+            ids.iter().map(|id| format!("{id}:member")).collect(),
+        );
+        set("organizations", ids);
+        Claims::new(members)
+    }
+
+    #[test]
+    fn cookies_are_as_large_as_they_must_be() {
+        for (user, claims, most_cookies, most_bytes) in [
+            ("sub only", from_json(json!({"sub": "k3vqk4f8mu7s"})), 1, 400),
+            ("typical", typical_claims(false), 1, 1_200),
+            ("typical, Hugging Face", typical_claims(true), 1, 1_400),
+            ("50 roles, 20 organisations", with_many(50, 20), 2, 5_500),
+        ] {
+            let session = session_of(&claims, &rules(), &rules().needed_claims());
+            let (cookies, bytes) = sent(&session);
+            println!("{user}: {bytes} bytes in {cookies}");
+            assert!(cookies <= most_cookies && bytes <= most_bytes, "{user}: {bytes}");
+        }
     }
 
     fn rules() -> HeaderRules {

@@ -1,3 +1,5 @@
+mod shared;
+
 use super::super::keyring::tests::ring;
 use super::super::session::tests::{DAY, LIMITS, START, established, rules};
 use super::super::settings::tests::{domain_cookie, host_cookie};

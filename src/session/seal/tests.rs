@@ -50,18 +50,31 @@ fn an_older_key_opens_and_says_so_and_a_removed_one_does_not() {
 #[test]
 fn a_value_opens_only_for_its_own_purpose_and_name() {
     let ring = ring(&[1]);
-    let sealed = sealed(b"a");
-    for (purpose, name) in [
-        (Purpose::SignIn, &b"name"[..]),
-        (Purpose::SignOut, b"name"),
-        (Purpose::Session, b"other"),
-        (Purpose::Session, b""),
-    ] {
-        let Err(error) = ring.open(purpose, name, sealed.as_bytes()) else {
-            panic!()
-        };
-        assert_eq!(error.reason(), SealReason::Tag);
-        assert_eq!(error.to_string(), "not a value sealed by this proxy");
+    let purposes = [
+        Purpose::Session,
+        Purpose::SignIn,
+        Purpose::SignOut,
+        Purpose::Shared,
+        Purpose::Form,
+    ];
+    for own in purposes {
+        let sealed = ring.seal(own, b"name", b"a").unwrap();
+        for (purpose, name) in purposes
+            .into_iter()
+            .map(|purpose| (purpose, &b"name"[..]))
+            .chain([(own, &b"other"[..]), (own, b"")])
+        {
+            let opened = ring.open(purpose, name, sealed.as_bytes());
+            if (purpose, name) == (own, b"name") {
+                assert_eq!(&**opened.ok().unwrap().plaintext, b"a");
+                continue;
+            }
+            let Err(error) = opened else {
+                panic!("{own:?} opens as {purpose:?}")
+            };
+            assert_eq!(error.reason(), SealReason::Tag);
+            assert_eq!(error.to_string(), "not a value sealed by this proxy");
+        }
     }
 }
 

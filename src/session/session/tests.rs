@@ -8,6 +8,8 @@ pub(in crate::session) const LIMITS: Limits = Limits {
 };
 pub(in crate::session) const START: UnixSeconds = UnixSeconds::new(1_800_000_000);
 
+const EXPIRES: UnixSeconds = START.plus(Duration::from_secs(3600));
+
 pub(in crate::session) fn rules() -> HeaderRules {
     HeaderRules::new(HeaderRules::defaults()).unwrap()
 }
@@ -25,6 +27,20 @@ pub(in crate::session) fn established(claims: &serde_json::Value) -> Established
         fingerprint: rules().fingerprint(),
         claims,
     }
+}
+
+/// The same sign-in with an access token, which counts only where `refresh_token` says there is no refresh token.
+fn with_access_token(refresh_token: Option<&str>, access_token: &str) -> Session {
+    Session::establish(Established {
+        refresh_token: refresh_token.map(secret),
+        access_token: Some((secret(access_token), EXPIRES)),
+        ..established(&json!({"sub": "k3vqk4f8mu7s"}))
+    })
+    .unwrap()
+}
+
+fn secret(text: &str) -> SecretText {
+    SecretText::new(text.to_owned())
 }
 
 fn session() -> Session {
@@ -45,7 +61,9 @@ fn a_session_survives_being_written_and_read() {
     assert_eq!(view.sid(), Some("sid1"));
     assert_eq!((view.signed_in_at(), view.renewed_at()), (START, START));
     assert_eq!(view.expires_at(), START.plus(LIMITS.lifetime));
+    assert_eq!(view.checked_at(), START);
     assert_eq!(view.refresh_token(), session.refresh_token().cloned());
+    assert!(view.refresh_token().is_some() && view.access_token().is_none());
     assert_eq!(view.headers(&rules()), session.headers);
     let again = view.to_session();
     assert_eq!(again.claims(), session.claims());
@@ -122,9 +140,117 @@ fn renewing_moves_the_idle_end_only() {
     let later = START.plus(Duration::from_secs(3600));
     session.renew(later);
     assert_eq!(session.renewed_at(), later);
-    assert_eq!(session.signed_in_at(), START);
+    assert_eq!((session.signed_in_at(), session.checked_at()), (START, START));
     assert_eq!(session.expires_at(), START.plus(LIMITS.lifetime));
     assert_eq!(session.idle_expires_at(LIMITS.idle), later.plus(LIMITS.idle));
+}
+
+#[test]
+fn an_access_token_is_kept_only_without_a_refresh_token() {
+    for session in [
+        with_access_token(None, "access"),
+        with_access_token(Some(""), "access"),
+    ] {
+        assert_eq!(session.access_token(), Some((&secret("access"), EXPIRES)));
+        assert_eq!(session.refresh_token(), None);
+        let view = view(&session);
+        assert_eq!(view.access_token(), Some((secret("access"), EXPIRES)));
+        assert_eq!(view.refresh_token(), None);
+        let again = view.to_session();
+        assert_eq!(again.access_token(), session.access_token());
+    }
+    let session = with_access_token(Some("refresh"), "access");
+    assert_eq!(session.access_token(), None);
+    assert_eq!(view(&session).refresh_token(), Some(secret("refresh")));
+    let plaintext = session.to_plaintext();
+    assert!(!plaintext.windows(6).any(|bytes| bytes == b"access"));
+    assert_eq!(with_access_token(None, "").access_token(), None);
+}
+
+fn confirmation(claims: &serde_json::Value) -> Confirmation {
+    let Established {
+        claims,
+        headers,
+        fingerprint,
+        ..
+    } = established(claims);
+    Confirmation {
+        at: START.plus(Duration::from_secs(300)),
+        claims,
+        headers,
+        fingerprint,
+        refresh_token: Some(secret("rotated")),
+        access_token: None,
+    }
+}
+
+#[test]
+fn a_re_check_replaces_what_logto_says_and_nothing_else() {
+    let mut session = session();
+    let used_at = START.plus(Duration::from_secs(200));
+    session.renew(used_at);
+    let found = confirmation(&json!({"sub": "k3vqk4f8mu7s", "name": "Zoë", "roles": []}));
+    let (at, claims, headers) = (found.at, found.claims.clone(), found.headers.clone());
+    let confirmed = session.confirmed(Confirmation {
+        fingerprint: 7,
+        ..found
+    });
+    assert_eq!(confirmed.checked_at(), at);
+    assert_eq!((confirmed.claims(), &confirmed.headers), (&claims, &headers));
+    assert_ne!(confirmed.claims(), session.claims(), "the role is gone");
+    assert_eq!(confirmed.numbers.fingerprint, 7);
+    assert_eq!(confirmed.refresh_token(), Some(&secret("rotated")));
+    assert_eq!(confirmed.marks(), session.marks());
+    assert_eq!(confirmed.renewed_at(), used_at, "a re-check is no use");
+    assert_eq!(confirmed.expires_at(), session.expires_at());
+    assert_eq!(view(&confirmed).checked_at(), at);
+}
+
+#[test]
+fn a_re_check_leaves_the_access_token_or_brings_a_new_one() {
+    let session = with_access_token(None, "access");
+    let confirmed = |refresh_token: Option<&str>, access_token: Option<&str>| {
+        let confirmed = session.confirmed(Confirmation {
+            refresh_token: refresh_token.map(secret),
+            access_token: access_token.map(|token| (secret(token), START)),
+            ..confirmation(&json!({}))
+        });
+        let access_token = confirmed.access_token();
+        let access_token = access_token.map(|(token, at)| (token.expose().to_owned(), at));
+        (confirmed.refresh_token().cloned(), access_token)
+    };
+    assert_eq!(
+        confirmed(None, None),
+        (None, Some(("access".to_owned(), EXPIRES)))
+    );
+    assert_eq!(
+        confirmed(None, Some("new")),
+        (None, Some(("new".to_owned(), START)))
+    );
+    assert_eq!(confirmed(Some("r"), None), (Some(secret("r")), None));
+    assert_eq!(confirmed(Some("r"), Some("new")), (Some(secret("r")), None));
+}
+
+#[test]
+fn a_view_bears_the_marks_of_its_session_and_may_be_shared() {
+    fn shared<T: Send + Sync + 'static>(_: &T) {}
+    let session = session();
+    let view = std::sync::Arc::new(view(&session));
+    shared(&view);
+    let marks = Marks {
+        id: session.id(),
+        sid: Some("sid1"),
+        subject: "k3vqk4f8mu7s",
+        signed_in_at: START,
+    };
+    assert_eq!(session.marks(), marks);
+    assert_eq!(view.marks(), marks);
+    let nameless = Session::establish(Established {
+        sid: Some(String::new()),
+        ..established(&json!({}))
+    })
+    .unwrap();
+    assert_eq!(nameless.marks().sid, None);
 }
 
 #[test]
