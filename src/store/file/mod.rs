@@ -22,9 +22,9 @@ use crate::session::{Notice, SessionId};
 use crate::tasks::Tasks;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -45,7 +45,7 @@ pub(super) struct FileStore {
     /// `None` only while it is dropped.
     orders: Option<Arc<SyncSender<Order>>>,
     /// Closed when the thread has ended.
-    ended: Receiver<()>,
+    ended: Mutex<Receiver<()>>,
     /// Notices and results that are not yet on the disk.
     pending: AtomicUsize,
     began: UnixSeconds,
@@ -107,7 +107,7 @@ impl FileStore {
             local,
             condition,
             orders: Some(Arc::new(orders)),
-            ended,
+            ended: Mutex::new(ended),
             pending: AtomicUsize::new(0),
             began: contents.began,
             lifetime: settings.lifetime,
@@ -125,8 +125,8 @@ impl FileStore {
             let (answer, answered) = oneshot::channel();
             let asked = orders
                 .upgrade()
-                .map(|orders| orders.try_send(Order::Flush(answer)));
-            if matches!(asked, Some(Ok(()))) {
+                .is_some_and(|orders| orders.try_send(Order::Flush(answer)).is_ok());
+            if asked {
                 // No answer in time: a commit is whole or not there at all.
                 let _ = timeout(LAST_COMMIT, answered).await;
             }
@@ -208,6 +208,7 @@ impl Drop for FileStore {
     fn drop(&mut self) {
         self.orders = None;
         // Closed, or it took too long: a commit is whole or not there at all.
-        let _ = self.ended.recv_timeout(LAST_COMMIT);
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(LAST_COMMIT);
     }
 }

@@ -139,7 +139,7 @@ impl Outbox {
     fn batch(&self) -> (Vec<Vec<u8>>, u64) {
         let state = self.lock();
         let batch = state.waiting.iter().take(MOST_AT_ONCE);
-        let last = batch.clone().last().map_or(0, |waiting| waiting.number);
+        let last = batch.clone().next_back().map_or(0, |waiting| waiting.number);
         (batch.map(|waiting| waiting.json.clone()).collect(), last)
     }
 
