@@ -2,6 +2,7 @@
 
 use super::error::CompileError;
 use super::serving::{ListenAddress, WorkerSettings};
+use super::store::store_settings;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, Endpoints, SignInDefaults, SignInLimiter};
@@ -32,9 +33,6 @@ use std::time::Duration;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
-
-/// Ends of sessions, and calls to confirm them, that are remembered at once; each takes a few hundred bytes.
-const MOST_NOTICES: usize = 100_000;
 
 /// What a configuration compiles to.
 #[derive(Debug)]
@@ -88,7 +86,10 @@ pub fn compile(config: &Config, clock: Clock, tasks: &Tasks) -> Result<Compiled,
     );
     let metrics = Metrics::new();
     let store = Store::open(
-        store_settings(config),
+        store::Settings {
+            kind: store::Kind::Memory,
+            ..store_settings(config)
+        },
         clock.clone(),
         tasks.clone(),
         metrics.clone(),
@@ -265,16 +266,6 @@ fn endpoint_paths(config: &Config) -> EndpointPaths {
         webhook: endpoints.webhook.clone(),
         sessions: endpoints.sessions.clone(),
         sessions_revoke: endpoints.sessions_revoke(),
-    }
-}
-
-/// In this process, until it ends.
-fn store_settings(config: &Config) -> store::Settings {
-    store::Settings {
-        kind: store::Kind::Memory,
-        namespace: String::new(),
-        lifetime: config.session.lifetime,
-        most_notices: MOST_NOTICES,
     }
 }
 

@@ -6,6 +6,7 @@
 mod compile;
 mod error;
 mod serving;
+mod store;
 
 pub use compile::{Compiled, admin_address, compile};
 pub use error::CompileError;
