@@ -32,6 +32,10 @@ const NAMES: [&[u8]; 7] = [
     b"x-forwarded-access-token",
 ];
 
+/// The one name of a family that says nothing about a user: the signature of Logto's webhooks, which the proxy's own
+/// endpoint needs, and an application's too. Only in this very spelling.
+const WEBHOOK_SIGNATURE: &[u8] = b"logto-signature-sha-256";
+
 /// The owned names: those built in and those the configuration adds.
 #[derive(Debug, Clone)]
 pub(super) struct OwnedNames {
@@ -71,7 +75,8 @@ impl OwnedNames {
         {
             return false;
         }
-        FAMILIES.iter().any(|family| folded_starts_with(name, family))
+        let of_family = || FAMILIES.iter().any(|family| folded_starts_with(name, family));
+        (name != WEBHOOK_SIGNATURE && of_family())
             || NAMES.iter().any(|owned| folded_equals(name, owned))
             || self.configured.iter().any(|owned| folded_equals(name, owned))
     }
@@ -103,6 +108,20 @@ mod tests {
             ]
             .iter(),
         )
+    }
+
+    #[test]
+    fn the_signature_of_webhooks_passes_in_its_own_spelling_only() {
+        assert!(!owned().contains(b"logto-signature-sha-256"));
+        for name in [
+            "logto_signature_sha_256",
+            "logto-signature-sha-2560",
+            "logto-signature",
+        ] {
+            assert!(owned().contains(name.as_bytes()), "{name}");
+        }
+        let configured = HeaderName::from_static("logto-signature-sha-256");
+        assert!(OwnedNames::new([configured].iter()).contains(b"logto-signature-sha-256"));
     }
 
     #[test]

@@ -23,21 +23,16 @@ use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::session::Limits;
 use crate::session::settings::{CookieSettings, SameSite};
 use crate::session::size::expected_cookie_bytes;
-use crate::store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use crate::upstream::{self, UpstreamHost};
 use rustls::pki_types::ServerName;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
-
-/// Ends of sessions, and calls to confirm them, that are remembered at once; each takes a few hundred bytes.
-const MOST_NOTICES: usize = 100_000;
 
 /// What a configuration compiles to.
 #[derive(Debug)]
@@ -301,35 +296,6 @@ fn endpoint_paths(config: &Config) -> EndpointPaths {
         sessions: endpoints.sessions.clone(),
         sessions_revoke: endpoints.sessions_revoke(),
     }
-}
-
-/// In this process, until it ends.
-pub(super) fn store_settings(config: &Config) -> store::Settings {
-    store::Settings {
-        kind: match &config.store {
-            config::StoreConfig::Memory => store::Kind::Memory,
-            config::StoreConfig::File { path } => store::Kind::File { path: path.clone() },
-            config::StoreConfig::Redis { url, ca } => store::Kind::Redis {
-                url: url.clone(),
-                ca: ca.clone(),
-            },
-        },
-        namespace: namespace(config),
-        lifetime: config.session.lifetime,
-        most_notices: MOST_NOTICES,
-    }
-}
-
-/// Names what belongs together: replicas that serve the same sessions, and none else. 16 hexadecimal digits of a hash over
-/// what session keys are bound to as well.
-fn namespace(config: &Config) -> String {
-    let parts = [
-        config.logto.issuer.as_str(),
-        config.logto.app_id.as_str(),
-        config.public_url.origin(),
-    ];
-    let digest = Sha256::digest(parts.join("\n").as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {

@@ -3,8 +3,9 @@
 //! All of it is listed here, so that nothing that must survive is made anew by accident: a sign-in under way, a limit
 //! that was used up, what is known of Logto, open connections, counts.
 
-use super::compile::{logto_settings, store_settings, upstream_settings};
+use super::compile::{logto_settings, upstream_settings};
 use super::error::CompileError;
+use super::store::store_settings;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoints::{Callbacks, SignInLimiter};

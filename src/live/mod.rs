@@ -9,6 +9,7 @@ mod error;
 mod lasting;
 mod reload;
 mod serving;
+mod store;
 mod watch;
 
 pub use compile::{Compiled, admin_address, compile};

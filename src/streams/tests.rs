@@ -73,7 +73,7 @@ fn suspended(subject: &str) -> Notice {
 
 fn admit(streams: &Streams, session: &Arc<SessionView>) -> InFlight {
     let until = session.expires_at();
-    streams.connection().admit(Arc::clone(session), until)
+    streams.connection().admit(Arc::clone(session), session.checked_at(), until)
 }
 
 fn is_over(in_flight: &InFlight) -> bool {
@@ -92,12 +92,12 @@ async fn a_sweep_ends_what_belongs_to_revoked_sessions_and_nothing_else() {
     let connection = streams.connection();
     let serving = Tasks::new().spawn(pending::<()>());
     connection.served_by(serving.abort_handle());
-    let response = connection.admit(Arc::clone(&ada), ada.expires_at());
+    let response = connection.admit(Arc::clone(&ada), ada.checked_at(), ada.expires_at());
     response.answering();
     let waiting = streams.connection();
     let served = Tasks::new().spawn(pending::<()>());
     waiting.served_by(served.abort_handle());
-    let unanswered = waiting.admit(Arc::clone(&ada), ada.expires_at());
+    let unanswered = waiting.admit(Arc::clone(&ada), ada.checked_at(), ada.expires_at());
     let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
     for in_flight in [Some(admit(&streams, &ada)), Some(admit(&streams, &bob)), None] {
         let told = told.clone();
@@ -138,7 +138,7 @@ fn nothing_outlives_the_end_it_was_told() {
     let request = admit(&streams, &ada);
     let shorter = streams
         .connection()
-        .admit(Arc::clone(&ada), START.plus(Duration::from_secs(60)));
+        .admit(Arc::clone(&ada), ada.checked_at(), START.plus(Duration::from_secs(60)));
     assert_eq!(streams.expire(START.plus(Duration::from_secs(59))), 0);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(60))), 1);
     assert!(is_over(&shorter) && !is_over(&request));

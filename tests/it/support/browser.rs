@@ -53,7 +53,9 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Browser {
     origin: Url,
-    proxy: SocketAddr,
+    /// Requests to the origin go to these in turn.
+    proxies: Vec<SocketAddr>,
+    turn: usize,
     /// (host, name) to value.
     pub cookies: BTreeMap<(String, String), String>,
     /// Fields added to every request.
@@ -64,10 +66,21 @@ impl Browser {
     pub fn new(origin: &str, proxy: SocketAddr) -> Self {
         Self {
             origin: Url::parse(origin).unwrap(),
-            proxy,
+            proxies: vec![proxy],
+            turn: 0,
             cookies: BTreeMap::new(),
             fields: Vec::new(),
         }
+    }
+
+    /// Its requests go to this replica from now on.
+    pub fn move_to(&mut self, proxy: SocketAddr) {
+        self.spread_over(vec![proxy]);
+    }
+
+    /// Its requests go to one of these after the other from now on.
+    pub fn spread_over(&mut self, proxies: Vec<SocketAddr>) {
+        self.proxies = proxies;
     }
 
     /// The proxy's cookies, as a `Cookie` field has them.
@@ -188,7 +201,8 @@ impl Browser {
     pub async fn send(&mut self, method: &str, url: Url, fields: &[(&str, &str)], body: Bytes) -> Answer {
         let host = url.host_str().unwrap().to_owned();
         let address = if url.origin() == self.origin.origin() {
-            self.proxy
+            self.turn += 1;
+            self.proxies[(self.turn - 1) % self.proxies.len()]
         } else {
             url.socket_addrs(|| None).unwrap().remove(0)
         };

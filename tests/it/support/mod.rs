@@ -1,19 +1,27 @@
 //! The harness: a proxy between a strict stand-in for Logto and an upstream, a browser with a cookie jar, and
 //! raw sockets. Everything binds to port 0; nothing sleeps for a fixed time.
 
+pub mod balancer;
 pub mod browser;
+pub mod fleet;
 pub mod program;
 pub mod proxy;
 pub mod raw;
 pub mod raw_upstream;
+pub mod redis;
 pub mod upstream;
 pub mod wire;
+pub mod world;
 
+pub use balancer::Balancer;
 pub use browser::{Answer, Browser};
-pub use proxy::{World, proxy};
+pub use fleet::{Fleet, Processes};
+pub use proxy::proxy;
 pub use raw_upstream::RawUpstream;
+pub use redis::Redis;
 pub use upstream::{Seen, Upstream};
 pub use wire::{Reply, Wire, get, request};
+pub use world::World;
 
 use std::future::Future;
 use std::time::Duration;

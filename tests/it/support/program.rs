@@ -65,7 +65,13 @@ impl Setup {
 
     /// Starts serving; returns when the program says where it listens.
     pub fn serve(&self) -> Running {
-        let mut running = Running::new(self.command(&["run"]).spawn().unwrap());
+        self.serve_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub fn serve_with(&self, arguments: &[String]) -> Running {
+        let mut command = self.command(&["run"]);
+        let mut running = Running::new(command.args(arguments).spawn().unwrap());
         running.until_listening();
         running
     }
@@ -160,6 +166,12 @@ impl Running {
             .status()
             .unwrap();
         assert!(sent.success());
+    }
+
+    /// Sends SIGKILL and waits until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Waits for its end, ten seconds at most.

@@ -1,17 +1,14 @@
 //! `proxy().route("/open/*", "public").start()`: the proxy with everything around it.
 
-use super::{Browser, Upstream, raw};
+use super::{Upstream, World};
 use logto_proxy::app::App;
 use logto_proxy::clock::{Clock, ClockHand};
 use logto_proxy::config::{self, Environment};
 use logto_proxy::dev::provider::{Client, Control, Persona, Provider, ProviderSettings};
-use logto_proxy::live::{self, ListenAddress, ReloadHandle, Reloaded};
+use logto_proxy::live::{self, ListenAddress};
 use logto_proxy::secret::SecretText;
-use logto_proxy::session::Revocations;
 use logto_proxy::tasks::Tasks;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use tokio::task::JoinHandle;
+use std::sync::{Arc, Mutex};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Where browsers believe the proxy to be. The test browser stands for the TLS-terminating balancer too.
@@ -45,6 +42,15 @@ struct Beside {
     logto_url: String,
     clock: Clock,
     hand: ClockHand,
+    stop_provider: Arc<Mutex<CancellationToken>>,
+}
+
+/// What stands around a proxy that runs as a program of its own.
+pub struct Surroundings {
+    pub logto: Control,
+    pub upstream: Upstream,
+    pub origin: String,
+    pub stop_provider: DropGuard,
 }
 
 /// A proxy with default settings before an upstream that notes what arrives.
@@ -154,6 +160,7 @@ impl Builder {
             logto_url: world.logto_url.clone(),
             clock: world.clock.clone(),
             hand: world.hand.clone(),
+            stop_provider: Arc::clone(&world.stop_provider),
         });
         self
     }
@@ -164,10 +171,23 @@ impl Builder {
         self
     }
 
-    /// With the application registered otherwise.
+    /// With the application registered otherwise; changes add up.
     pub fn client(mut self, change: impl FnOnce(&mut Client) + 'static) -> Self {
-        self.change_client = Box::new(change);
+        let former = self.change_client;
+        self.change_client = Box::new(|client| {
+            former(client);
+            change(client);
+        });
         self
+    }
+
+    /// With the proxy's back-channel logout URI registered at Logto, which reaches it; with `sid` or without.
+    pub fn back_channel_logout(self, session_required: bool) -> Self {
+        let uri = format!("{}/.logto/back-channel-logout", self.origin);
+        self.client(move |client| {
+            client.backchannel_logout_uri = Some(uri);
+            client.backchannel_logout_session_required = session_required;
+        })
     }
 
     /// Logto is down until [`World::start_provider`].
@@ -182,31 +202,8 @@ impl Builder {
             None => self.own_provider().await,
         };
         let provider_at_start = self.provider_at_start;
-        let upstream = match self.upstream {
-            Some(upstream) => upstream,
-            None => Upstream::start().await,
-        };
-        let upstream_url = self
-            .upstream_url
-            .unwrap_or_else(|| format!("http://{}", upstream.address));
-        // Tests run side by side, so none may take the default health address.
-        if !self.sections.contains("[admin]") {
-            self.sections.push_str("[admin]\nlisten = \"127.0.0.1:0\"\n");
-        }
-        let text = format!(
-            "public_url = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream_url}\"\nworkers = 2\n{}\n\
-             [logto]\nendpoint = \"{}\"\napp_id = \"{APP_ID}\"\napp_secret = {:?}\nscopes = {:?}\n{}\
-             [session]\nkeys = {:?}\n{}{}",
-            self.origin,
-            self.top,
-            beside.logto_url,
-            self.secrets,
-            self.scopes,
-            self.logto,
-            self.keys,
-            self.session,
-            self.sections,
-        );
+        let upstream = self.take_upstream().await;
+        let text = self.text(&upstream, &beside.logto_url);
         let config = config::parse_str("test.toml", &text, Environment::new(Vec::new()))
             .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
         let app = App::bind(&config, beside.clock.clone()).await.unwrap();
@@ -218,8 +215,11 @@ impl Builder {
             Some(ListenAddress::Tcp(address)) => Some(address),
             _ => None,
         };
+        if provider.is_some() {
+            beside.logto.route(&self.origin, address);
+        }
         let stop = CancellationToken::new();
-        let revocations = Arc::clone(app.revocations());
+        let revocations = Arc::clone(app.store().revocations());
         let mut world = World {
             address,
             admin,
@@ -236,7 +236,7 @@ impl Builder {
             stop: stop.clone(),
             revocations,
             provider,
-            stop_provider: CancellationToken::new(),
+            stop_provider: beside.stop_provider,
             _stop_on_drop: stop.drop_guard(),
         };
         if provider_at_start {
@@ -244,6 +244,58 @@ impl Builder {
             world.until_ready().await;
         }
         world
+    }
+
+    /// The configuration and what is around it, for programs; Logto serves already.
+    pub async fn for_processes(mut self) -> (String, Surroundings) {
+        let (provider, beside) = self.own_provider().await;
+        let upstream = self.take_upstream().await;
+        let text = self.text(&upstream, &beside.logto_url);
+        let stop = CancellationToken::new();
+        if let Some(provider) = provider {
+            tokio::spawn(provider.serve(stop.clone(), Tasks::new()));
+        }
+        let surroundings = Surroundings {
+            logto: beside.logto,
+            upstream,
+            origin: self.origin,
+            stop_provider: stop.drop_guard(),
+        };
+        (text, surroundings)
+    }
+
+    async fn take_upstream(&mut self) -> Upstream {
+        match self.upstream.take() {
+            Some(upstream) => upstream,
+            None => Upstream::start().await,
+        }
+    }
+
+    /// The configuration, everything on ports that the system chooses.
+    fn text(&self, upstream: &Upstream, logto_url: &str) -> String {
+        let upstream_url = match &self.upstream_url {
+            Some(url) => url.clone(),
+            None => format!("http://{}", upstream.address),
+        };
+        // Tests run side by side, so none may take the default health address.
+        let admin = if self.sections.contains("[admin]") {
+            ""
+        } else {
+            "[admin]\nlisten = \"127.0.0.1:0\"\n"
+        };
+        format!(
+            "public_url = \"{}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream_url}\"\nworkers = 2\n{}\n\
+             [logto]\nendpoint = \"{logto_url}\"\napp_id = \"{APP_ID}\"\napp_secret = {:?}\nscopes = {:?}\n{}\
+             [session]\nkeys = {:?}\n{}{}{admin}",
+            self.origin,
+            self.top,
+            self.secrets,
+            self.scopes,
+            self.logto,
+            self.keys,
+            self.session,
+            self.sections,
+        )
     }
 
     async fn own_provider(&mut self) -> (Option<Provider>, Beside) {
@@ -269,89 +321,8 @@ impl Builder {
             logto_url: provider.base_url(),
             clock,
             hand,
+            stop_provider: Arc::default(),
         };
         (Some(provider), beside)
-    }
-}
-
-/// A running proxy and all that is around it.
-pub struct World {
-    pub address: SocketAddr,
-    pub admin: Option<SocketAddr>,
-    pub upstream: Upstream,
-    pub logto: Control,
-    pub issuer: String,
-    pub logto_url: String,
-    pub clock: Clock,
-    pub hand: ClockHand,
-    pub origin: String,
-    pub running: JoinHandle<Result<bool, logto_proxy::app::StartError>>,
-    pub stop: CancellationToken,
-    /// The configuration it was started with.
-    pub text: String,
-    pub reloads: ReloadHandle,
-    pub revocations: Arc<Revocations>,
-    provider: Option<Provider>,
-    stop_provider: CancellationToken,
-    _stop_on_drop: DropGuard,
-}
-
-impl World {
-    /// A new browser: no cookies.
-    pub fn browser(&self) -> Browser {
-        Browser::new(&self.origin, self.address)
-    }
-
-    /// A browser that has signed in as a persona.
-    pub async fn signed_in(&self, persona: &str) -> Browser {
-        let mut browser = self.browser();
-        let answer = browser.sign_in(persona, "/.logto/sign-in").await;
-        assert!(answer.status < 400, "signed in: {answer:?}");
-        self.upstream.forget();
-        browser
-    }
-
-    /// Sends bytes and returns all that comes back until the proxy closes or is silent.
-    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
-        raw::exchange(self.address, bytes.as_ref()).await
-    }
-
-    /// Puts another configuration in force.
-    pub async fn reload(&self, text: &str) -> Reloaded {
-        let read = config::parse_str("test.toml", text, Environment::new(Vec::new()));
-        self.reloads.reload(read).await.unwrap()
-    }
-
-    pub fn start_provider(&mut self) {
-        if let Some(provider) = self.provider.take() {
-            tokio::spawn(provider.serve(self.stop_provider.clone(), Tasks::new()));
-        }
-    }
-
-    /// Logto goes down, for good.
-    pub async fn stop_provider(&self) {
-        self.stop_provider.cancel();
-        let address = self.logto_url.trim_start_matches("http://").to_owned();
-        super::eventually("Logto is down", || async {
-            tokio::net::TcpStream::connect(&address).await.is_err()
-        })
-        .await;
-    }
-
-    /// What the health listener answers: status and body.
-    pub async fn health(&self, path: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: health\r\nConnection: close\r\n\r\n");
-        let answer = raw::exchange(self.admin.unwrap(), request.as_bytes()).await;
-        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
-        (raw::status(&answer), body)
-    }
-
-    /// Waits until a sign-in can be begun.
-    pub async fn until_ready(&self) {
-        super::eventually("the proxy knows Logto", || async {
-            let mut browser = self.browser();
-            browser.navigate("/.logto/sign-in").await.status == 302
-        })
-        .await;
     }
 }

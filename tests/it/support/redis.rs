@@ -1,6 +1,7 @@
 //! A real `redis-server` of the test's own, on a loopback port, kept in memory only. It uses nothing but the standard
 //! library and `tempfile`, so unit tests and the interoperability tests may include this file too.
 #![allow(dead_code, reason = "each crate that includes this file needs a part of it")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -184,11 +185,8 @@ impl Redis {
 
     /// Whether this process is the one that answers, and not somebody else's Redis on the same port.
     fn serves(&self, process: u32) -> bool {
-        self.try_command(&["INFO", "server"]).is_ok_and(|answer| {
-            answer
-                .lines()
-                .any(|line| line == format!("process_id:{process}"))
-        })
+        self.try_command(&["INFO", "server"])
+            .is_ok_and(|answer| answer.lines().any(|line| line == format!("process_id:{process}")))
     }
 
     fn signal(&self, signal: &str) {
