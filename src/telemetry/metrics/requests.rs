@@ -102,7 +102,10 @@ impl Requests {
     /// The counters of a name: those it had before, if it had any.
     pub(super) fn of(&self, name: &str) -> RequestCounter {
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = if by_name.contains_key(name) || by_name.len() < MAXIMUM_NAMES {
+        if let Some(counter) = by_name.get(name) {
+            return *counter;
+        }
+        let name = if by_name.len() < MAXIMUM_NAMES {
             name
         } else {
             OTHERS

@@ -180,6 +180,15 @@ impl Wire {
         (first.to_owned(), fields(rest))
     }
 
+    /// The next head, however long it takes; `None` when the other side closes before.
+    pub async fn next_head(&mut self) -> Option<(String, Vec<(String, String)>)> {
+        let nothing_yet = self.buffer.is_empty();
+        if nothing_yet && !matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..)) {
+            return None;
+        }
+        Some(self.head().await)
+    }
+
     async fn read_reply(&mut self, is_head: bool) -> Reply {
         let (first, fields) = self.head().await;
         let status = first
