@@ -42,8 +42,8 @@ struct State {
     /// When the circuit opened, and the outage that was met last.
     outage: Option<(UnixSeconds, LogtoError)>,
     last_probe: Option<Instant>,
-    /// When calls were last let through again. What began before says nothing about the time since.
-    recovered: Option<Instant>,
+    /// When Logto last answered. An outage of a call that began before says nothing about the time since.
+    answered: Option<Instant>,
     /// The log says that Logto is away.
     told: bool,
     /// The circuit opened again out of probation, so the metadata prove little.
@@ -69,7 +69,7 @@ impl Breaker {
                 failures: 0,
                 outage: None,
                 last_probe: None,
-                recovered: None,
+                answered: None,
                 told: false,
                 relapsed: false,
             }),
@@ -132,7 +132,7 @@ impl Breaker {
         let mut state = self.state();
         match error.filter(|error| error.is_transient()) {
             Some(error) => {
-                if state.recovered.is_some_and(|recovered| began < recovered) {
+                if state.answered.is_some_and(|answered| began < answered) {
                     return;
                 }
                 match state.phase {
@@ -153,16 +153,14 @@ impl Breaker {
                     }
                 }
             }
-            None if is_probe(call) => {
-                if state.phase == Phase::Open {
-                    self.let_through(&mut state, Phase::Probation, now);
-                }
-            }
             None => {
-                state.failures = 0;
-                state.relapsed = false;
-                if state.phase != Phase::Closed {
-                    self.let_through(&mut state, Phase::Closed, now);
+                state.answered = Some(now);
+                if !is_probe(call) {
+                    state.failures = 0;
+                    state.relapsed = false;
+                    self.let_through(&mut state, Phase::Closed);
+                } else if state.phase == Phase::Open {
+                    self.let_through(&mut state, Phase::Probation);
                 }
             }
         }
@@ -181,9 +179,8 @@ impl Breaker {
         self.opened.notify_one();
     }
 
-    fn let_through(&self, state: &mut State, phase: Phase, now: Instant) {
+    fn let_through(&self, state: &mut State, phase: Phase) {
         if state.phase == Phase::Open {
-            state.recovered = Some(now);
             self.show(false);
         }
         state.phase = phase;

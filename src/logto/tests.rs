@@ -1,19 +1,27 @@
 //! The whole module against a small server that answers as Logto does, or as Logto never would.
 
+mod breaker;
+mod check;
 mod discovery;
 mod exchange;
 mod fake;
 mod key;
+mod logout_token;
+mod logout_token_keys;
 mod outage;
+mod refresh;
+mod refresh_verdicts;
 mod urls;
 mod verification;
+mod webhook;
 
 use super::{Logto, RedeemRequest, RefreshMode, Settings, Userinfo, pkce};
 use crate::clock::{Clock, ClockHand};
 use crate::secret::SecretText;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use fake::FakeLogto;
+use fake::{FakeLogto, TestKey};
+use serde_json::Value;
 use url::Url;
 
 const APP_ID: &str = "app id/1";
@@ -31,6 +39,29 @@ fn settings(fake: &FakeLogto) -> Settings {
         userinfo: Userinfo::Never,
         refresh: RefreshMode::Session,
     }
+}
+
+/// A Logto that signs in user-1.
+fn ready() -> (FakeLogto, TestKey) {
+    let (fake, key) = (FakeLogto::start(), TestKey::ec("k1", "P-384"));
+    fake.publish(&[&key]);
+    fake.hand_out(&key.sign(&fake.claims()));
+    (fake, key)
+}
+
+/// Claims with some changed; the text `REMOVED` removes one.
+fn changed(claims: &Value, changes: &Value) -> Value {
+    let mut claims = claims.clone();
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::String(text) if text == "REMOVED" => claims.as_object_mut().unwrap().remove(name),
+            value => claims
+                .as_object_mut()
+                .unwrap()
+                .insert(name.clone(), value.clone()),
+        };
+    }
+    claims
 }
 
 fn logto_with(settings: Settings) -> (Logto, ClockHand) {

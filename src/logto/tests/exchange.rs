@@ -1,7 +1,7 @@
 //! The token, userinfo and revocation calls: what is sent, how often, and what is made of the answer.
 
-use super::fake::{FakeLogto, Instead, JWKS, REVOCATION, TOKEN, TestKey, USERINFO};
-use super::{APP_ID, logto, logto_with, request, settings};
+use super::fake::{FakeLogto, Instead, JWKS, REVOCATION, TOKEN, USERINFO};
+use super::{APP_ID, logto, logto_with, ready, request, settings};
 use crate::logto::{Fault, Logto, LogtoErrorKind, Userinfo};
 use crate::secret::SecretText;
 use crate::tasks::Tasks;
@@ -9,13 +9,6 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-
-fn ready() -> (FakeLogto, TestKey) {
-    let (fake, key) = (FakeLogto::start(), TestKey::ec("k1", "P-384"));
-    fake.publish(&[&key]);
-    fake.hand_out(&key.sign(&fake.claims()));
-    (fake, key)
-}
 
 fn with_userinfo(fake: &FakeLogto, userinfo: Userinfo) -> Logto {
     logto_with(super::Settings {

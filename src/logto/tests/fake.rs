@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
@@ -38,6 +39,8 @@ pub(super) enum Instead {
     Reset,
     /// Never answers.
     Hang,
+    /// Answers as usual, but late.
+    Late(Duration),
 }
 
 #[derive(Debug, Clone)]
@@ -221,6 +224,10 @@ async fn serve(
         (instead, usual)
     };
     let (status, body, location) = match instead {
+        Some(Instead::Late(delay)) => {
+            tokio::time::sleep(delay).await;
+            (200, usual.to_string(), None)
+        }
         None => (if usual.is_null() { 404 } else { 200 }, usual.to_string(), None),
         Some(Instead::Answer(status, value)) => (status, value.to_string(), None),
         Some(Instead::Text(status, text)) => (status, text, None),

@@ -2,7 +2,7 @@
 
 use super::fake::FakeLogto;
 use super::{APP_ID, address, logto, logto_with, settings};
-use crate::logto::{AuthorizationRequest, LogtoErrorKind};
+use crate::logto::{AuthorizationRequest, LogtoErrorKind, RefreshMode};
 use crate::tasks::Tasks;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,6 +62,49 @@ async fn the_authentication_request_is_complete_and_cannot_be_bent() {
     assert_eq!(query.len(), expected.len());
     for (name, value) in expected {
         assert_eq!(query[name], value, "{name}");
+    }
+}
+
+/// Without consent Logto drops `offline_access` and says nothing.
+#[tokio::test]
+async fn offline_refresh_tokens_take_scope_and_consent() {
+    let fake = FakeLogto::start();
+    let asked = async |refresh, scopes: &[&str], prompt| {
+        let logto = logto_with(super::Settings {
+            refresh,
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            ..settings(&fake)
+        })
+        .0;
+        let metadata = logto.metadata_or_fetch().await.unwrap();
+        let request = AuthorizationRequest {
+            prompt,
+            ..AuthorizationRequest::default()
+        };
+        let url = logto.authorization_url(&metadata, &request);
+        let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
+        (query["scope"].clone(), query.get("prompt").cloned())
+    };
+    for (prompt, expected) in [
+        (None, "consent"),
+        (Some("login"), "login consent"),
+        (Some("consent"), "consent"),
+        (Some("login consent"), "login consent"),
+        (Some("consent login"), "consent login"),
+        // A silent request has nobody to ask, and any other word beside it is an error.
+        (Some("none"), "none"),
+    ] {
+        let (scope, sent) = asked(RefreshMode::Offline, &["profile"], prompt).await;
+        assert_eq!(scope, "openid profile offline_access");
+        assert_eq!(sent.as_deref(), Some(expected), "{prompt:?}");
+    }
+    let (scope, _) = asked(RefreshMode::Offline, &["offline_access", "email"], None).await;
+    assert_eq!(scope, "openid offline_access email");
+    for mode in [RefreshMode::Session, RefreshMode::None] {
+        for prompt in [None, Some("login"), Some("none")] {
+            let (scope, sent) = asked(mode, &["profile"], prompt).await;
+            assert_eq!((scope.as_str(), sent.as_deref()), ("openid profile", prompt));
+        }
     }
 }
 

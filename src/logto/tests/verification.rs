@@ -1,7 +1,7 @@
 //! The ID-token table: what OpenID Connect's certification asks of a relying party, and the checks openidconnect leaves open.
 
 use super::fake::{FakeLogto, JWKS, TOKEN, TestKey, base64url};
-use super::{APP_ID, logto, request};
+use super::{APP_ID, changed, logto, request};
 use crate::logto::{LogtoErrorKind, SignedIn};
 use aws_lc_rs::{digest, hmac};
 use serde_json::{Value, json};
@@ -17,20 +17,6 @@ async fn outcome(fake: &FakeLogto, token: &str) -> Result<SignedIn, String> {
             other => Err(format!("{other:?}")),
         },
     }
-}
-
-fn changed(claims: &Value, changes: &Value) -> Value {
-    let mut claims = claims.clone();
-    for (name, value) in changes.as_object().unwrap() {
-        match value {
-            Value::String(text) if text == "REMOVED" => claims.as_object_mut().unwrap().remove(name),
-            value => claims
-                .as_object_mut()
-                .unwrap()
-                .insert(name.clone(), value.clone()),
-        };
-    }
-    claims
 }
 
 #[tokio::test]
