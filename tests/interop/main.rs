@@ -14,6 +14,7 @@
 
 mod browser;
 mod oidc_provider;
+mod parts;
 mod support;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use support::runner::Scenarios;
 
 fn main() -> ExitCode {
     let mut scenarios = Scenarios::new();
+    parts::add_to(&mut scenarios);
     oidc_provider::add_to(&mut scenarios);
     browser::add_to(&mut scenarios);
     scenarios.run()

@@ -86,17 +86,35 @@ export const CLAIMS_BY_SCOPE = {
 const NOT_IN_ID_TOKEN = ['identities', 'sso_identities', 'custom_data', 'organization_data'];
 
 export function persona(name) {
-  return Object.hasOwn(PERSONAS, name) ? PERSONAS[name] : undefined;
+  return Object.hasOwn(PERSONAS, name) && !PERSONAS[name].deleted ? PERSONAS[name] : undefined;
 }
+
+/**
+ * Changes someone: roles, organizations, organization_roles, suspended, deleted, access_denied (refused by the
+ * application's access control).
+ */
+export function change(sub, given) {
+  const found = Object.values(PERSONAS).find((one) => one.sub === sub);
+  if (!found) throw new RangeError(`unknown user: ${sub}`);
+  for (const name of Object.keys(given)) {
+    if (!CHANGEABLE.has(name)) throw new RangeError(`this cannot be changed: ${name}`);
+  }
+  Object.assign(found, given);
+  return found;
+}
+
+const CHANGEABLE = new Set(['roles', 'organizations', 'organization_roles', 'suspended', 'deleted', 'access_denied']);
 
 export function personaNames() {
   return Object.keys(PERSONAS);
 }
 
 /** An oidc-provider account, or undefined when nobody has this `sub`. */
-export function account(sub, settings) {
+export function account(sub, settings, route) {
   const found = Object.values(PERSONAS).find((one) => one.sub === sub);
-  if (!found) return undefined;
+  if (!found || found.deleted || found.suspended) return undefined;
+  // Logto refuses such a user a refresh, while userinfo goes on answering.
+  if (found.access_denied && route === 'token') throw new AccessDenied();
   return {
     accountId: sub,
     async claims(use) {
@@ -122,4 +140,13 @@ export function account(sub, settings) {
       return claims;
     },
   };
+}
+
+class AccessDenied extends Error {
+  constructor() {
+    super('access_denied');
+    Object.assign(this, {
+      error: 'access_denied', error_description: 'Access denied.', status: 400, statusCode: 400, expose: true,
+    });
+  }
 }

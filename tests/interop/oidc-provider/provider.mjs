@@ -30,7 +30,19 @@ export function wantsHuggingFace(params) {
   return params.direct_sign_in === 'social:huggingface';
 }
 
-export function makeProvider(Provider, { issuer, settings, keys, storage }) {
+/** What happens inside and is counted under its own name. */
+const COUNTED = [
+  'authorization_code.consumed', 'backchannel.error', 'backchannel.success', 'grant.error', 'grant.revoked', 'grant.success',
+  'refresh_token.consumed',
+];
+
+/** Logto's: never after a year, else from 70 % of the token's life on. */
+function rotateRefreshToken(ctx) {
+  const { RefreshToken: token } = ctx.oidc.entities;
+  return token.totalLifetime() < 365.25 * DAY && token.ttlPercentagePassed() >= 70;
+}
+
+export function makeProvider(Provider, { issuer, settings, keys, storage, count }) {
   const resources = new Set(settings.resources);
   const provider = new Provider(issuer, {
     adapter: storage.adapter,
@@ -53,7 +65,7 @@ export function makeProvider(Provider, { issuer, settings, keys, storage }) {
       post_logout_redirect_uris: settings.post_logout_redirect_uris,
       ...(settings.backchannel_logout_uri ? {
         backchannel_logout_uri: settings.backchannel_logout_uri,
-        backchannel_logout_session_required: true,
+        backchannel_logout_session_required: settings.backchannel_logout_session_required,
       } : {}),
     }],
     enabledJWA: { idTokenSigningAlgValues: ASYMMETRIC },
@@ -100,22 +112,27 @@ export function makeProvider(Provider, { issuer, settings, keys, storage }) {
     // The application setting "always issue refresh token" binds the token to the session; offline_access does not.
     issueRefreshToken: (ctx, client, code) => settings.always_issue_refresh_token || code.scopes.has('offline_access'),
     expiresWithSession: (ctx, token) => !token.scopes.has('offline_access'),
-    findAccount: (ctx, sub) => account(sub, settings),
+    rotateRefreshToken: (ctx) => settings.rotate_refresh_token && rotateRefreshToken(ctx),
+    findAccount: (ctx, sub) => account(sub, settings, ctx.oidc.route),
+    // Version 9 refuses to call loopback through the dispatcher it gives along; Logto has a switch for that.
+    ...(settings.version === 9 ? { fetch: (url, { dispatcher, ...options }) => fetch(url, options) } : {}),
     interactions: { url: () => '/sign-in' },
     ttl: {
-      AccessToken: 3600,
+      AccessToken: settings.access_token_ttl,
       AuthorizationCode: 60,
       Grant: 180 * DAY,
-      IdToken: 3600,
+      IdToken: settings.id_token_ttl,
       Interaction: 3600,
-      RefreshToken: 14 * DAY,
-      Session: 14 * DAY,
+      RefreshToken: settings.refresh_token_ttl,
+      Session: settings.session_ttl,
     },
     renderError(ctx, out) {
       ctx.type = 'json';
       ctx.body = { code: `oidc.${out.error}`, message: out.error_description, ...out };
     },
   });
+  for (const event of COUNTED) provider.on(event, () => count(event));
+  provider.on('backchannel.error', (ctx, error) => process.stderr.write(`backchannel.error ${error.stack}\n`));
   provider.on('server_error', (ctx, error) => process.stderr.write(`server_error ${error.stack}\n`));
   return provider;
 }

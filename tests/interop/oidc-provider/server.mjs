@@ -6,16 +6,30 @@
 //   {"version":9,"endpoint":"http://127.0.0.1:PORT","issuer":"http://127.0.0.1:PORT/oidc","control":"http://127.0.0.1:PORT"}
 // It ends when standard input does, so that it cannot outlive the test that started it.
 //
-// Control: GET /counters · POST /counters/reset · GET /sessions (living sign-ins) · POST /rotate {"algorithm":"RS256"} ·
-//          POST /settings {any of the settings below}
+// Control, all POST with JSON but for the two GET:
+//   GET  /counters          requests by method and path, token calls as "grant <type>", and oidc-provider's own events
+//   POST /counters/reset
+//   GET  /sessions          who is signed in at the provider
+//   POST /sessions/end      {"sub"?: …}: sessions end, grants live; nobody is told
+//   POST /grants/evict      {"sub"?: …}: grants and tokens end, sessions live
+//   POST /users             {"sub": …, "change": {…}} as in personas.mjs; who is suspended or deleted loses everything
+//   POST /faults            {"grant": "refresh_token" | "authorization_code" | "*", "kind": …, "ms"?: …, "times"?: …}
+//                           kind: slow (looks at it later) · late (answers later) · error (503) · reset (before it is looked at)
+//                           · lost (reset after it was done) · none
+//   POST /rotate            {"algorithm": "RS256"}
+//   POST /settings          {any of the settings below}
 
 import { createServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { SigningKeys } from './keys.mjs';
 import { HUGGING_FACE, SIGN_IN, SUSPENDED, UNKNOWN_SESSION } from './pages.mjs';
-import { persona } from './personas.mjs';
+import { change, persona } from './personas.mjs';
 import { loadVersion, makeProvider, wantsHuggingFace } from './provider.mjs';
-import { Storage } from './storage.mjs';
+import { GRANTABLE, Storage } from './storage.mjs';
+
+const DAY = 24 * 60 * 60;
+const KINDS = new Set(['slow', 'late', 'error', 'reset', 'lost', 'none']);
 
 const settings = {
   version: 9,
@@ -25,6 +39,14 @@ const settings = {
   redirect_uris: [],
   post_logout_redirect_uris: [],
   backchannel_logout_uri: '',
+  backchannel_logout_session_required: true,
+  rotate_refresh_token: true,
+  // Seconds, except where the name says otherwise.
+  access_token_ttl: 3600,
+  id_token_ttl: 3600,
+  refresh_token_ttl: 14 * DAY,
+  refresh_token_leeway_ms: 3000,
+  session_ttl: 14 * DAY,
   always_issue_refresh_token: false,
   extended_claims_in_id_token: false,
   resources: [],
@@ -32,8 +54,9 @@ const settings = {
 };
 
 const Provider = await loadVersion(settings.version);
-const storage = new Storage();
+const storage = new Storage(settings);
 const keys = new SigningKeys(settings.algorithm);
+const faults = new Map();
 let counters = {};
 let provider;
 let handle;
@@ -56,22 +79,62 @@ process.stdout.write(`${JSON.stringify({ version: settings.version, endpoint, is
 process.stdin.on('end', () => process.exit(0)).resume();
 
 function rebuild() {
-  provider = makeProvider(Provider, { issuer, settings, keys, storage });
+  provider = makeProvider(Provider, { issuer, settings, keys, storage, count });
   handle = provider.callback();
 }
 
 async function serve(request, response) {
   const { pathname } = new URL(request.url, endpoint);
   if (pathname.startsWith('/oidc/')) {
-    count(request, pathname);
+    count(`${request.method} ${pathname.replace(/^(\/oidc\/auth)\/.+/, '$1/resume')}`);
     request.originalUrl = request.url;
     request.url = request.url.slice('/oidc'.length);
-    handle(request, response);
+    if (request.method === 'POST' && pathname === '/oidc/token') await token(request, response);
+    else handle(request, response);
   } else if (pathname === '/sign-in' || pathname === '/sign-in/huggingface') {
     await signIn(request, response, pathname);
   } else {
     send(response, 404, 'text/plain', 'not found\n');
   }
+}
+
+/**
+ * The token endpoint, and what a test wants to go wrong there. The grant must be known before the provider reads the body,
+ * so it is read here; the provider takes it from the request then.
+ */
+async function token(request, response) {
+  request.body = await bytesOf(request);
+  const grant = new URLSearchParams(request.body.toString()).get('grant_type');
+  count(`grant ${grant}`);
+  const { kind, ms } = nextFault(grant) ?? {};
+  if (kind === 'slow') await sleep(ms);
+  if (kind === 'error') {
+    const body = { error: 'server_error', error_description: 'oops! something went wrong' };
+    send(response, 503, 'application/json', JSON.stringify(body));
+    return;
+  }
+  if (kind === 'reset') {
+    request.socket.resetAndDestroy();
+    return;
+  }
+  if (kind === 'lost' || kind === 'late') {
+    const end = response.end.bind(response);
+    response.end = (...answer) => {
+      if (kind === 'lost') request.socket.resetAndDestroy();
+      else setTimeout(() => end(...answer), ms);
+      return response;
+    };
+  }
+  handle(request, response);
+}
+
+function nextFault(grant) {
+  const name = faults.has(grant) ? grant : '*';
+  const fault = faults.get(name);
+  if (!fault) return undefined;
+  fault.times -= 1;
+  if (fault.times <= 0) faults.delete(name);
+  return fault;
 }
 
 /**
@@ -114,6 +177,21 @@ async function command(request) {
       return counters;
     case 'GET /sessions':
       return [...storage.of('Session')].map(([, session]) => session.accountId).filter(Boolean);
+    case 'POST /sessions/end':
+      return { ended: storage.dropAllOf(given.sub, new Set(['Session'])) };
+    case 'POST /grants/evict':
+      return { ended: storage.dropAllOf(given.sub, new Set([...GRANTABLE, 'Grant'])) };
+    case 'POST /users': {
+      const { suspended, deleted } = change(given.sub, given.change);
+      return { ended: suspended || deleted ? storage.dropAllOf(given.sub) : 0 };
+    }
+    case 'POST /faults': {
+      const { grant = '*', kind, ms = 0, times = Infinity } = given;
+      if (!KINDS.has(kind)) throw new RangeError(`unknown kind of fault: ${kind}`);
+      if (kind === 'none') faults.delete(grant);
+      else faults.set(grant, { kind, ms, times });
+      return { grant, kind };
+    }
     case 'POST /rotate':
       keys.rotate(given.algorithm);
       rebuild();
@@ -130,8 +208,7 @@ async function command(request) {
   }
 }
 
-function count(request, pathname) {
-  const name = `${request.method} ${pathname.replace(/^(\/oidc\/auth)\/.+/, '$1/resume')}`;
+function count(name) {
   counters[name] = (counters[name] ?? 0) + 1;
 }
 
@@ -145,9 +222,13 @@ function send(response, status, type, text) {
 }
 
 async function bodyOf(request) {
+  return (await bytesOf(request)).toString();
+}
+
+async function bytesOf(request) {
   const chunks = [];
   for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 function listen(server) {

@@ -1,10 +1,16 @@
 // What the provider remembers, in memory. It lives apart from the provider object, so that a new provider with other
 // signing keys (a key rotation) goes on with the same sessions, grants and codes, as Logto does.
 
-const GRANTABLE = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken']);
+export const GRANTABLE = new Set(['AccessToken', 'AuthorizationCode', 'RefreshToken']);
 
 export class Storage {
   #records = new Map();
+  #settings;
+
+  /** `settings.refresh_token_leeway_ms`: how long a refresh token is good after its successor was issued. */
+  constructor(settings) {
+    this.#settings = settings;
+  }
 
   /** The adapter factory that oidc-provider asks for. */
   adapter = (model) => new Adapter(model, this);
@@ -21,6 +27,31 @@ export class Storage {
       return undefined;
     }
     return record?.payload;
+  }
+
+  /** Logto writes the moment anew at every use within the leeway, so it does here. */
+  consume(key) {
+    const record = this.#records.get(key);
+    if (record) record.consumedAt = Date.now();
+  }
+
+  isConsumed(model, key) {
+    const { consumedAt } = this.#records.get(key) ?? {};
+    if (consumedAt === undefined) return false;
+    return model !== 'RefreshToken' || consumedAt + this.#settings.refresh_token_leeway_ms < Date.now();
+  }
+
+  /** Everything that belongs to a user, or only these models of it. Says how many records went. */
+  dropAllOf(accountId, models) {
+    let dropped = 0;
+    for (const [key, { payload }] of this.#records) {
+      if ((accountId === undefined || payload.accountId === accountId)
+        && (models === undefined || models.has(key.slice(0, key.indexOf(':'))))) {
+        this.#records.delete(key);
+        dropped += 1;
+      }
+    }
+    return dropped;
   }
 
   drop(key) {
@@ -53,7 +84,9 @@ class Adapter {
   }
 
   async find(id) {
-    return this.storage.take(this.key(id));
+    const payload = this.storage.take(this.key(id));
+    if (payload && this.storage.isConsumed(this.model, this.key(id))) return { ...payload, consumed: true };
+    return payload;
   }
 
   async findByUid(uid) {
@@ -64,8 +97,7 @@ class Adapter {
   }
 
   async consume(id) {
-    const payload = this.storage.take(this.key(id));
-    if (payload) payload.consumed = Math.floor(Date.now() / 1000);
+    this.storage.consume(this.key(id));
   }
 
   async destroy(id) {

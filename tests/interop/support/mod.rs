@@ -1,11 +1,16 @@
 //! Building blocks of the interoperability tests: real programs started and ended, pages visited, conditions awaited.
 
 pub mod app;
+#[path = "../../it/support/balancer.rs"]
+pub mod balancer;
 pub mod chromium;
 pub mod oidc_provider;
 pub mod ports;
 pub mod process;
 pub mod proxy;
+#[path = "../../it/support/redis.rs"]
+pub mod redis;
+pub mod replicas;
 pub mod runner;
 pub mod visitor;
 pub mod wait;

@@ -54,17 +54,22 @@ impl Program {
         .await
     }
 
-    /// Asks it to end (SIGTERM) and waits until it has.
-    pub async fn terminate(&mut self) -> ExitStatus {
-        let asked = Command::new("kill")
-            .arg("-TERM")
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{signal}"))
             .arg(self.child.id().to_string())
             .status();
         assert!(
-            asked.is_ok_and(|status| status.success()),
-            "{}: SIGTERM was not delivered",
+            sent.is_ok_and(|status| status.success()),
+            "{}: SIG{signal} was not delivered",
             self.name
         );
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
         let what = format!("{} ends after SIGTERM", self.name);
         eventually(&what, || {
             std::future::ready(self.child.try_wait().expect("a child can be asked"))

@@ -44,6 +44,15 @@ impl Visitor {
         }
     }
 
+    /// The same profile with no connection open.
+    pub fn reconnected(self) -> Self {
+        Self {
+            cookies: self.cookies,
+            visited: self.visited,
+            ..Self::new()
+        }
+    }
+
     /// One request, no redirect followed.
     pub async fn send(&mut self, method: Method, address: &str, content_type: &str, body: String) -> Answer {
         let url = Url::parse(address).expect("an absolute address");
