@@ -92,6 +92,7 @@ mod tests {
             "/@me",
             "/a:b",
             "/?a=1&b=//evil.test",
+            "/.logto/sessions",
         ] {
             assert_eq!(parse(text).as_ref().map(ReturnPath::as_str), Some(text));
         }
@@ -124,6 +125,8 @@ mod tests {
             "/x/../.logto/sign-in",
             "/%2elogto/callback",
             "/.logto/%73ign-out",
+            "/.logto/sessions/revoke",
+            "/.logto/webhook",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }

@@ -103,3 +103,43 @@ impl SignInState {
         Ok(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::keyring::{KeyContext, SessionKey};
+
+    #[test]
+    fn a_silent_sign_in_names_its_session_under_the_seal() {
+        let text = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+        let key = SessionKey::parse(&SecretText::new(text.to_owned())).unwrap();
+        let context = KeyContext {
+            issuer: "https://logto.test/oidc".to_owned(),
+            client_id: "app".to_owned(),
+            public_origin: "https://app.example.com".to_owned(),
+        };
+        let keyring = KeyRing::new(vec![key], &context).unwrap();
+        let now = UnixSeconds::new(1_000_000);
+        let state = || {
+            let verifier = SecretText::new("verifier".to_owned());
+            SignInState::new(&verifier, "nonce".to_owned(), "/".to_owned(), [7; 32], now)
+        };
+        let reopened = |state: SignInState| {
+            let sealed = state.seal(&keyring).unwrap();
+            SignInState::open(&sealed, &keyring, now).unwrap().silent_for()
+        };
+        let session = SessionId::from_bytes([9; 16]);
+        assert_eq!(reopened(state()), None);
+        assert_eq!(reopened(state().silently_for(session)), Some(session));
+        // One that was sealed before there were silent ones is an ordinary one.
+        let mut members = serde_json::to_value(state()).unwrap();
+        members.as_object_mut().unwrap().remove("silent_for");
+        let sealed = keyring
+            .seal(Purpose::SignIn, CONTEXT, members.to_string().as_bytes())
+            .unwrap();
+        assert_eq!(
+            SignInState::open(&sealed, &keyring, now).unwrap().silent_for(),
+            None
+        );
+    }
+}

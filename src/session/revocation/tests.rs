@@ -2,7 +2,6 @@ mod properties;
 
 use super::super::notice::Effect;
 use super::*;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 pub(super) const AT: UnixSeconds = UnixSeconds::new(1_000);
@@ -313,26 +312,21 @@ fn a_thread_that_dies_neither_blocks_nor_revives_anything() {
 #[test]
 fn while_others_push_it_out_an_ended_session_is_never_seen_alive() {
     let revocations = set(4, &[ends(Scope::Session(id(1)), 1_000)]);
-    let (stop, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    assert!(revocations.ended(&marks(1_000)).is_some());
-                    looks.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        for round in 0..500_u64 {
+        let look = || (0..5_000).all(|_| revocations.ended(&marks(1_000)).is_some());
+        let readers = [scope.spawn(look), scope.spawn(look)];
+        for round in 0_u64.. {
             let number = u8::try_from(2 + round % 200).unwrap();
             revocations.apply(&ends(Scope::Session(id(number)), 1_001 + round));
             // In again, and at once out.
             revocations.apply(&ends(Scope::Session(id(1)), 1_000));
+            if round > 10 && readers.iter().all(|reader| reader.is_finished()) {
+                break;
+            }
         }
-        while looks.load(Ordering::Relaxed) < 1_000 {
-            std::hint::spin_loop();
+        for reader in readers {
+            assert!(reader.join().unwrap());
         }
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(revocations.ended(&marks(1_000)), Some(Cause::Forgotten));
 }
