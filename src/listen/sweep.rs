@@ -1,11 +1,18 @@
-//! Watches over a worker's streams: what is revoked ends at once, what has lived its time soon after.
+//! Watches over a worker's streams: what is revoked ends at once, what has lived its time soon after, and what Logto has not
+//! confirmed for long is asked about.
 //!
-//! Promises that both are gone within a second. However many notices come at once, the streams are gone through a few
-//! times a second at most.
+//! Promises that a revocation and the end of a session close their streams within a second, and that a stream alone, without
+//! any further request, does not keep a session from being re-checked. However many notices come at once, the streams are gone
+//! through a few times a second at most.
 
 use crate::live::Live;
-use crate::session::Revocations;
+use crate::proxy::Gate;
+use crate::recheck::Outcome;
+use crate::session::SessionView;
+use crate::session::freshness::Freshness;
 use crate::streams::Streams;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -14,9 +21,19 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 const BETWEEN_SWEEPS: Duration = Duration::from_millis(200);
 /// How often the time is looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// How long after all sessions with streams were confirmed the next look at them is.
+const BETWEEN_RECHECKS: Duration = Duration::from_secs(2);
+/// Sessions that are asked about at once, a worker.
+const RECHECKS_AT_ONCE: usize = 8;
 
 /// Runs for as long as the worker does.
-pub(super) async fn run(streams: Streams, revocations: Arc<Revocations>, live: Arc<Live>) {
+pub(super) async fn run(streams: Streams, live: Arc<Live>) {
+    tokio::join!(end_what_is_over(&streams, &live), recheck(&streams, &live));
+}
+
+async fn end_what_is_over(streams: &Streams, live: &Live) {
+    // The store outlasts every configuration.
+    let revocations = Arc::clone(live.gate().endpoints.store.revocations());
     let mut changes = revocations.changes();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -28,6 +45,39 @@ pub(super) async fn run(streams: Streams, revocations: Arc<Revocations>, live: A
             }
             _ = ticks.tick() => {
                 streams.expire(live.gate().clock.now());
+            }
+        }
+    }
+}
+
+async fn recheck(streams: &Streams, live: &Live) {
+    loop {
+        sleep(BETWEEN_RECHECKS).await;
+        let gate = live.gate();
+        let now = gate.clock.now();
+        let due = streams.sessions_due(|view, confirmed_at| {
+            gate.rechecks.freshness_since(view, confirmed_at, now) != Freshness::Current
+        });
+        stream::iter(due)
+            .for_each_concurrent(RECHECKS_AT_ONCE, |view| confirm(streams, &gate, view))
+            .await;
+    }
+}
+
+/// A stream whose session Logto does not confirm ends with the grace, as a request would be refused then. One that ended is
+/// a revocation, which the other loop sees.
+async fn confirm(streams: &Streams, gate: &Gate, view: Arc<SessionView>) {
+    match gate.rechecks.confirm(&view, gate.clock.now()).await {
+        Outcome::Confirmed(session) => streams.confirmed(view.id(), session.checked_at()),
+        Outcome::Kept | Outcome::Ended(_) => {}
+        Outcome::Unconfirmed => {
+            streams.end_sessions(|held| held.id() == view.id());
+        }
+        // Nothing can be asked any more. The page is renewed by its next navigation; until then the grace counts.
+        Outcome::NeedsSignIn => {
+            let now = gate.clock.now();
+            if gate.rechecks.freshness(&view, now) == Freshness::Overdue {
+                streams.end_sessions(|held| held.id() == view.id());
             }
         }
     }

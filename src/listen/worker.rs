@@ -8,7 +8,6 @@ use crate::http::body::Body;
 use crate::http::forwarded::Peer;
 use crate::live::{Live, WorkerSettings};
 use crate::request::RawRequest;
-use crate::session::Revocations;
 use crate::streams::{ConnectionStreams, Streams};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -77,7 +76,6 @@ impl Workers {
                 metrics: gate.metrics.clone(),
                 connections: Tasks::new(),
                 streams: Streams::new(gate.metrics.clone()),
-                revocations: Arc::clone(gate.endpoints.store.revocations()),
                 watchdog: Watchdog::new(),
                 // A child of its own: every poll of a connection takes the lock of its token.
                 draining: draining.child_token(),
@@ -140,7 +138,6 @@ pub(super) struct Worker {
     metrics: Metrics,
     connections: Tasks,
     streams: Streams,
-    revocations: Arc<Revocations>,
     watchdog: Watchdog,
     draining: CancellationToken,
 }
@@ -205,9 +202,9 @@ impl Worker {
     }
 
     fn start_sweeping(&self) -> AbortHandle {
-        let (streams, revocations) = (self.streams.clone(), Arc::clone(&self.revocations));
+        let streams = self.streams.clone();
         Tasks::new()
-            .spawn(sweep::run(streams, revocations, Arc::clone(&self.live)))
+            .spawn(sweep::run(streams, Arc::clone(&self.live)))
             .abort_handle()
     }
 

@@ -87,6 +87,16 @@ impl Rechecks {
         self.freshness_at(&view.marks(), view.checked_at(), now)
     }
 
+    /// As [`Rechecks::freshness`], of a session that was confirmed later than its cookie says.
+    pub fn freshness_since(
+        &self,
+        view: &SessionView,
+        confirmed_at: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Freshness {
+        self.freshness_at(&view.marks(), confirmed_at, now)
+    }
+
     /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
         let is_current = |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;

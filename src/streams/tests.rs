@@ -73,7 +73,9 @@ fn suspended(subject: &str) -> Notice {
 
 fn admit(streams: &Streams, session: &Arc<SessionView>) -> InFlight {
     let until = session.expires_at();
-    streams.connection().admit(Arc::clone(session), session.checked_at(), until)
+    streams
+        .connection()
+        .admit(Arc::clone(session), session.checked_at(), until)
 }
 
 fn is_over(in_flight: &InFlight) -> bool {
@@ -136,9 +138,11 @@ fn nothing_outlives_the_end_it_was_told() {
     let streams = Streams::new(Metrics::new());
     let ada = session("ada");
     let request = admit(&streams, &ada);
-    let shorter = streams
-        .connection()
-        .admit(Arc::clone(&ada), ada.checked_at(), START.plus(Duration::from_secs(60)));
+    let shorter = streams.connection().admit(
+        Arc::clone(&ada),
+        ada.checked_at(),
+        START.plus(Duration::from_secs(60)),
+    );
     assert_eq!(streams.expire(START.plus(Duration::from_secs(59))), 0);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(60))), 1);
     assert!(is_over(&shorter) && !is_over(&request));

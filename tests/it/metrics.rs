@@ -5,15 +5,8 @@ use crate::support::{RawUpstream, Reply, Upstream, Wire, World, eventually, get,
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
-use logto_proxy::admin::{Admin, AskStore, StoreHealth};
-use logto_proxy::clock::{Clock, UnixSeconds};
-use logto_proxy::config::{self, Environment};
-use logto_proxy::live::{self, ListenAddress, Live};
-use logto_proxy::tasks::Tasks;
-use logto_proxy::telemetry::Metrics;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 async fn scrape(world: &World) -> Reply {
     let mut wire = Wire::connect(world.admin.unwrap()).await;
@@ -216,54 +209,25 @@ async fn an_app_that_does_not_answer_is_counted_by_reason() {
     assert_eq!(sample(&world, answered).await, Some(0.0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn readiness_tells_of_the_store_and_does_not_depend_on_it() {
-    let text = "public_url = \"https://app.example.com\"\nupstream = \"http://127.0.0.1:9\"\n[logto]\n\
-                endpoint = \"http://127.0.0.1:9\"\napp_id = \"a\"\napp_secret = \"0123456789\"\n[session]\n\
-                keys = [\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"]\n";
-    let config = config::parse_str("test.toml", text, Environment::new(Vec::new())).unwrap();
-    let tasks = Tasks::on(tokio::runtime::Handle::current());
-    let compiled = live::compile(&config, Clock::system(), &tasks, &Metrics::new()).unwrap();
-    let metrics = compiled.gate.metrics.clone();
-    let live = Arc::new(Live::new(compiled.gate, compiled.serving));
-    let store: AskStore = Arc::new(|| StoreHealth {
-        kind: "redis",
-        available: false,
-        reason: Some("connection refused".to_owned()),
-        since: UnixSeconds::new(1_000),
-        pending: 3,
-    });
-    let address = ListenAddress::Tcp("127.0.0.1:0".parse().unwrap());
-    let admin = Admin::bind(&address, Arc::clone(&live), metrics, Some(store))
-        .await
-        .unwrap();
-    let ListenAddress::Tcp(address) = admin.address().clone() else {
-        panic!("it listens on TCP");
-    };
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(admin.run(stop.clone()));
-    let ask = async || {
-        let mut wire = Wire::connect(address).await;
-        wire.send(get("/readyz")).await;
-        let reply = wire.reply().await;
-        (reply.status, reply.json())
-    };
-    let (status, document) = ask().await;
-    assert_eq!(
-        (status, &document["status"]),
-        (503, &"not ready".into()),
-        "because of Logto"
-    );
-    let store = serde_json::json!({
-        "kind": "redis", "available": false, "reason": "connection refused", "since": 1_000, "pending": 3,
-    });
-    assert_eq!(document["store"], store);
-    live.begin_draining();
-    let (_, document) = ask().await;
-    assert_eq!(
-        (&document["status"], &document["store"]),
-        (&"stopping".into(), &store)
-    );
-    stop.cancel();
-    running.await.unwrap();
+    let world = proxy().start().await;
+    let (status, body) = world.health("/readyz").await;
+    let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &document["store"]["kind"]), (200, &"memory".into()));
+    assert_eq!(document["store"]["available"], true);
+
+    // Nothing listens there.
+    let away = proxy()
+        .section("[store]\nkind = \"redis\"\nurl = \"redis://:hidden@127.0.0.1:1\"")
+        .start()
+        .await;
+    eventually("the store is known to be away", || async {
+        let (status, body) = away.health("/readyz").await;
+        let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert!(!body.contains("hidden"), "{body}");
+        status == 200 && document["store"]["kind"] == "redis" && document["store"]["available"] == false
+    })
+    .await;
+    assert_eq!(sample(&away, "logto_proxy_store_available").await, Some(0.0));
 }
