@@ -2,6 +2,7 @@ mod properties;
 
 use super::super::notice::Effect;
 use super::*;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub(super) const AT: UnixSeconds = UnixSeconds::new(1_000);
@@ -311,24 +312,32 @@ fn a_thread_that_dies_neither_blocks_nor_revives_anything() {
 
 #[test]
 fn while_others_push_it_out_an_ended_session_is_never_seen_alive() {
-    let revocations = set(4, &[ends(Scope::Session(id(1)), 1_000)]);
+    const ROUNDS: u64 = 20_000;
+    let named = |number: u64| SessionId::from_bytes(u128::from(number).to_be_bytes());
+    let revocations = set(1, &[]);
+    // The last that is known to have been ended; each pushes out the one before.
+    let latest = AtomicU64::new(0);
+    let first_seen_alive = || loop {
+        let number = latest.load(Ordering::Acquire);
+        let marks = Marks {
+            id: named(number),
+            ..marks(number)
+        };
+        if number > 0 && revocations.ended(&marks).is_none() {
+            return Some(number);
+        }
+        if number == ROUNDS {
+            return None;
+        }
+    };
     std::thread::scope(|scope| {
-        let look = || (0..5_000).all(|_| revocations.ended(&marks(1_000)).is_some());
-        let readers = [scope.spawn(look), scope.spawn(look)];
-        for round in 0_u64.. {
-            let number = u8::try_from(2 + round % 200).unwrap();
-            revocations.apply(&ends(Scope::Session(id(number)), 1_001 + round));
-            // In again, and at once out.
-            revocations.apply(&ends(Scope::Session(id(1)), 1_000));
-            if round > 10 && readers.iter().all(|reader| reader.is_finished()) {
-                break;
-            }
+        let readers = [scope.spawn(first_seen_alive), scope.spawn(first_seen_alive)];
+        for number in 1..=ROUNDS {
+            revocations.apply(&ends(Scope::Session(named(number)), number));
+            latest.store(number, Ordering::Release);
         }
-        for reader in readers {
-            assert!(reader.join().unwrap());
-        }
+        assert_eq!(readers.map(|reader| reader.join().unwrap()), [None, None]);
     });
-    assert_eq!(revocations.ended(&marks(1_000)), Some(Cause::Forgotten));
 }
 
 #[test]
