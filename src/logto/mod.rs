@@ -171,7 +171,8 @@ impl Logto {
     }
 
     /// Begins to learn Logto's metadata and keys in the background, on the current runtime: at once, again after a pause of
-    /// 0.25 s doubling to 5 s while that fails, and hourly; and every 4 s while calls are held back. Ends with [`Logto::stop`] or when the last clone is dropped.
+    /// 0.25 s doubling to 5 s while that fails, and hourly; and every 4 s while calls are held back. Ends with [`Logto::stop`]
+    /// or when the last clone is dropped.
     pub fn start(&self) {
         if self.0.started.swap(true, Ordering::AcqRel) {
             return;
