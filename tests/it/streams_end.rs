@@ -30,7 +30,8 @@ async fn app() -> RawUpstream {
             "/download" => {
                 wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"))
                     .await;
-                wire.send_for(&vec![b'x'; LARGE], Duration::from_secs(20)).await;
+                let piece = [b'x'; 64 * 1024];
+                while wire.send_for(&piece, Duration::from_secs(20)).await == piece.len() {}
             }
             "/socket" | "/public/socket" => wire.send(switching(&fields)).await,
             "/half" => {
