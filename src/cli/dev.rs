@@ -155,6 +155,8 @@ async fn bind_provider(
     );
     client.post_logout_redirect_uris.push(format!("{public_url}/"));
     client.always_issue_refresh_token = true;
+    client.backchannel_logout_uri = Some(format!("{public_url}{DEFAULT_PREFIX}/back-channel-logout"));
+    client.backchannel_logout_session_required = true;
     let settings = ProviderSettings {
         clients: vec![client],
         personas: Persona::built_in(),
