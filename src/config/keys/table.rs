@@ -97,7 +97,7 @@ pub const KEYS: &[Key] = &[
     value("limits.upstream_response_timeout", Kind::Duration, r#""60s""#, "The upstream's response header must have arrived within this time."),
     value("limits.sign_ins_per_minute", Kind::Integer, "60", "Sign-ins an address may begin in a minute; 0: no limit."),
     value("limits.body_bytes", Kind::Integer, "0", "Bytes of a request's body; 0: no limit."),
-    value("admin.listen", Kind::Text, r#""127.0.0.1:9400""#, "Where `/livez` and `/readyz` answer: `ip:port` or `unix:/path`; empty: nowhere."),
+    value("admin.listen", Kind::Text, r#""127.0.0.1:9400""#, "Where `/livez`, `/readyz` and `/metrics` (OpenMetrics) answer: `ip:port` or `unix:/path`; empty: nowhere."),
     value("log.format", Kind::Text, r#""auto""#, "`json`, `pretty`, or `auto`: pretty on a terminal, else JSON."),
     value("log.level", Kind::Text, r#""info""#, "`error`, `warn`, `info`, `debug` or `trace`."),
     value("log.access", Kind::Boolean, "true", "One line a request."), value("log.subject", Kind::Text, r#""plain""#, "How the user's ID is logged: `plain`, `hash` or `off`."),
