@@ -79,7 +79,17 @@ impl ConfigError {
 pub struct ConfigErrors {
     file: String,
     errors: Vec<ConfigError>,
-    files: Vec<PathBuf>,
+    files: ReadFiles,
+}
+
+/// Files by name; where a name was expected, someone may have put a secret, so they are not shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct ReadFiles(Vec<PathBuf>);
+
+impl fmt::Debug for ReadFiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} files", self.0.len())
+    }
 }
 
 impl ConfigErrors {
@@ -88,13 +98,13 @@ impl ConfigErrors {
         Self {
             file: file.into(),
             errors,
-            files: Vec::new(),
+            files: ReadFiles::default(),
         }
     }
 
     /// Notes which files were read, or looked for.
     pub(super) fn read_from(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.files = files.into_iter().collect();
+        self.files = ReadFiles(files.into_iter().collect());
         self
     }
 
@@ -112,9 +122,10 @@ impl ConfigErrors {
         &self.errors
     }
 
-    /// The files that were read, or looked for: a change of one of them may put it right.
+    /// The files that were read, or looked for: a change of one of them may put it right. Not to be shown: where a name was
+    /// expected, someone may have put a secret.
     pub fn files(&self) -> &[PathBuf] {
-        &self.files
+        &self.files.0
     }
 }
 
