@@ -4,6 +4,7 @@ use super::output::say;
 use super::run::{load, start_failed};
 use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
+use crate::config::StoreConfig;
 use crate::live;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -20,7 +21,10 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Err(_) => return ExitCode::from(FAILED),
     };
     let tasks = Tasks::on(runtime.handle().clone());
-    let compiled = match live::compile(&config, Clock::system(), &tasks, &Metrics::new()) {
+    // A store that is in use stays alone.
+    let mut rehearsal = config.clone();
+    rehearsal.store = StoreConfig::Memory;
+    let compiled = match live::compile(&rehearsal, Clock::system(), &tasks, &Metrics::new()) {
         Ok(compiled) => compiled,
         Err(error) => return start_failed(&error.into()),
     };

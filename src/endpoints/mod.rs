@@ -38,9 +38,11 @@ use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
 use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
+use crate::recheck::{self, Rechecks};
 use crate::request::CleanRequest;
 use crate::session::cookie::Reason;
-use crate::session::{BindingCookie, KeyRing, Presented, SessionCookies};
+use crate::session::freshness::Freshness;
+use crate::session::{BindingCookie, KeyRing, Presented, Session, SessionCookies, SessionView};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -49,7 +51,6 @@ use rounds::Rounds;
 use serde_json::json;
 use sign_in::Occasion;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// All that the endpoints need, compiled from one configuration.
 #[derive(Debug)]
@@ -84,14 +85,30 @@ pub struct Endpoints {
     pub store: Store,
     /// What webhooks are signed with; without it none are received.
     pub webhook_key: Option<WebhookKey>,
-    /// After this long every session is confirmed with Logto anyway: `session.recheck`.
-    pub recheck: Duration,
+    /// Asking Logto whether sessions still hold.
+    pub rechecks: Arc<Rechecks>,
     /// What is counted.
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
     /// Runs work that outlives its request.
     pub tasks: Tasks,
+}
+
+/// A session that may be used now.
+struct CurrentSession {
+    session: Session,
+    /// What to set on the answer.
+    cookies: Vec<HeaderValue>,
+}
+
+impl CurrentSession {
+    fn as_presented(view: &SessionView) -> Self {
+        Self {
+            session: view.to_session(),
+            cookies: Vec::new(),
+        }
+    }
 }
 
 impl Endpoints {
@@ -125,7 +142,7 @@ impl Endpoints {
             }
             Endpoint::Callback => callback::serve(self, &request).await,
             Endpoint::SignOut => sign_out::serve(self, request).await,
-            Endpoint::User => user::serve(self, &request),
+            Endpoint::User => user::serve(self, &request).await,
             Endpoint::BackChannelLogout => back_channel_logout::serve(self, request).await,
             Endpoint::Webhook => webhook::serve(self, request).await,
             Endpoint::Sessions => sessions::serve(self, &request).await,
@@ -181,6 +198,32 @@ impl Endpoints {
         match ended {
             None => presented,
             Some(cause) => Presented::Invalid(Reason::Revoked(cause)),
+        }
+    }
+
+    /// The session of a request as it is now: confirmed with Logto when that is due, with the cookies to hand out then. Being
+    /// looked at is not a use that keeps it alive.
+    async fn current_session(&self, headers: &HeaderMap) -> Option<CurrentSession> {
+        let Presented::Session(view, _) = self.session(headers) else {
+            return None;
+        };
+        let now = self.clock.now();
+        if self.rechecks.freshness(&view, now) == Freshness::Current {
+            return Some(CurrentSession::as_presented(&view));
+        }
+        match self.rechecks.confirm(&view, now).await {
+            // It may have been ended meanwhile.
+            _ if self.store.revocations().ended(&view.marks()).is_some() => None,
+            recheck::Outcome::Kept => Some(CurrentSession::as_presented(&view)),
+            recheck::Outcome::Confirmed(session) => {
+                let mut session = Session::clone(&session);
+                session.renew(session.renewed_at().max(view.renewed_at()));
+                let cookies = self.cookies.seal(&session, headers).unwrap_or_default();
+                Some(CurrentSession { session, cookies })
+            }
+            recheck::Outcome::Ended(_) | recheck::Outcome::Unconfirmed | recheck::Outcome::NeedsSignIn => {
+                None
+            }
         }
     }
 

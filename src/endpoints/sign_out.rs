@@ -15,7 +15,7 @@ use crate::http::navigation;
 use crate::pages::{self, Problem, answer};
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
-use crate::session::{Cause, Effect, Presented, Purpose, Scope};
+use crate::session::{Cause, Effect, Presented, Purpose, Scope, SessionView};
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::time::Duration;
 use url::Url;
@@ -153,7 +153,10 @@ pub(super) async fn end_session(
         let (scope, effect) = (Scope::Session(view.id()), Effect::End(Cause::SignOut));
         let notifier = Notifier::new(endpoints);
         let published = notifier.publish(scope, effect, view.expires_at().since(now));
-        let (_, reached) = futures_util::join!(published, revoke(endpoints, view.refresh_token()));
+        let (_, reached) = futures_util::join!(
+            published,
+            revoke(endpoints, newest_refresh_token(endpoints, &view))
+        );
         is_away |= !reached;
     }
     let state = return_path.and_then(|path| seal_state(endpoints, path, now));
@@ -169,6 +172,15 @@ pub(super) async fn end_session(
                 .end_session_url(&metadata, &after, state.as_deref())
         }),
         cookies,
+    }
+}
+
+/// The refresh token in use, which the cookie need not know yet.
+fn newest_refresh_token(endpoints: &Endpoints, view: &SessionView) -> Option<SecretText> {
+    let ledger = &endpoints.rechecks.ledger;
+    match ledger.newer_than(view.id(), view.checked_at()) {
+        Some(session) => session.refresh_token().cloned(),
+        None => view.refresh_token(),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
     let matters_for = match effect {
         Effect::End(_) => endpoints.cookies.limits().lifetime,
         // After that every session is due for a re-check of its own.
-        Effect::Recheck => endpoints.recheck,
+        Effect::Recheck => endpoints.rechecks.limits.recheck,
     };
     let notifier = Notifier::new(endpoints);
     // Once remembered it must take effect, whether or not Logto still waits for the answer.

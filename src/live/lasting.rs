@@ -3,8 +3,8 @@
 //! All of it is listed here, so that nothing that must survive is made anew by accident: a sign-in under way, a limit
 //! that was used up, what is known of Logto, open connections, counts.
 
-use super::compile::{logto_settings, upstream_settings};
 use super::error::CompileError;
+use super::parts::{logto_settings, upstream_settings};
 use super::store::store_settings;
 use crate::clock::Clock;
 use crate::config::Config;

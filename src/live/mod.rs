@@ -7,6 +7,7 @@
 mod compile;
 mod error;
 mod lasting;
+mod parts;
 mod reload;
 mod serving;
 mod store;

@@ -208,7 +208,7 @@ async fn keys_are_changed_without_signing_anybody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_answer_renews_nothing_since_the_user_may_have_signed_out_meanwhile() {
+async fn a_slow_answer_renews_too() {
     let hand: Arc<Mutex<Option<ClockHand>>> = Arc::default();
     let moves = Arc::clone(&hand);
     let upstream = Upstream::answering(move |seen| {
@@ -223,9 +223,7 @@ async fn a_slow_answer_renews_nothing_since_the_user_may_have_signed_out_meanwhi
     let mut browser = world.signed_in("plain").await;
     world.hand.advance(61);
     let slow = browser.fetch("/slow").await;
-    assert_eq!((slow.status, renewal(&slow)), (200, None));
-    assert!(
-        renewal(&browser.fetch("/quick").await).is_some(),
-        "the next request renews it"
-    );
+    assert_eq!(slow.status, 200);
+    assert!(renewal(&slow).is_some(), "an app may have no other answers");
+    assert_eq!(renewal(&browser.fetch("/quick").await), None, "done");
 }

@@ -306,6 +306,8 @@ impl Builder {
             format!("{}/.logto/callback", self.origin),
         );
         client.post_logout_redirect_uris.push(format!("{}/", self.origin));
+        // As the documentation advises.
+        client.always_issue_refresh_token = true;
         std::mem::replace(&mut self.change_client, Box::new(|_| {}))(&mut client);
         let settings = ProviderSettings {
             clients: vec![client],
