@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 /// Where the Redis is, and who we are to it. It holds the password: no `Debug`.
-pub(super) struct Address {
+pub(in crate::store) struct Address {
     pub(super) place: Place,
     pub(super) login: RedisConnectionInfo,
 }
@@ -34,7 +34,10 @@ pub(super) enum Place {
 impl Address {
     /// Reads a URL: `redis://[user][:password]@host[:port][/db]`, `rediss://` for TLS, or
     /// `unix:///path[?db=…&user=…&pass=…]`.
-    pub(super) fn read(url: &SecretText, extra_roots: &[CertificateDer<'static>]) -> Result<Self, OpenError> {
+    pub(in crate::store) fn read(
+        url: &SecretText,
+        extra_roots: &[CertificateDer<'static>],
+    ) -> Result<Self, OpenError> {
         let mut url = Url::parse(url.expose()).map_err(|_| OpenError::Url("not a URL"))?;
         let is_tls = url.scheme() == "rediss";
         if !matches!(url.scheme(), "redis" | "rediss" | "unix") {

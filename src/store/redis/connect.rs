@@ -18,11 +18,11 @@ const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What moves the bytes of a connection; it ends when the connection does.
-pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(in crate::store) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Address {
     /// Connects and logs in. Each answer may take `answer_limit`.
-    pub(super) async fn connect(
+    pub(in crate::store) async fn connect(
         &self,
         answer_limit: Duration,
     ) -> Result<(MultiplexedConnection, Driver), Fault> {

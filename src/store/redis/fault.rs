@@ -9,7 +9,7 @@ use std::io;
 
 /// Why the Redis is away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault(pub(super) Cow<'static, str>);
+pub(in crate::store) struct Fault(pub(super) Cow<'static, str>);
 
 impl Fault {
     pub(super) const SLOW: Self = Self(Cow::Borrowed("no answer in time"));

@@ -221,7 +221,6 @@ impl Follower {
         let _: u64 = redis::cmd("XTRIM")
             .arg(&shared.keys.notices)
             .arg("MINID")
-            .arg("~")
             .arg(EntryId::at(oldest).to_string())
             .query_async(connection)
             .await?;
