@@ -14,6 +14,7 @@ use url::Url;
 pub(in crate::store) struct Address {
     pub(super) place: Place,
     pub(super) login: RedisConnectionInfo,
+    pub(super) database: i64,
 }
 
 /// Where the Redis listens.
@@ -68,6 +69,9 @@ impl Address {
             )
         })?;
         let login = info.redis_settings().clone().set_skip_set_lib_name();
+        let database = login.db();
+        // Chosen by us, since the crate hides why that fails.
+        let login = login.set_db(0);
         let place = match info.addr().clone() {
             ConnectionAddr::Tcp(host, port) if is_tls => Place::Tls {
                 name: ServerName::try_from(host.clone())
@@ -80,7 +84,11 @@ impl Address {
             ConnectionAddr::Unix(path) => Place::Unix(path),
             _ => return Err(OpenError::Url("must begin with redis://, rediss:// or unix://")),
         };
-        Ok(Self { place, login })
+        Ok(Self {
+            place,
+            login,
+            database,
+        })
     }
 }
 

@@ -146,7 +146,9 @@ fn a_directory_that_may_not_be_used_is_named() {
         command.uid(65_534).gid(65_534);
     }
     let mut child = role("open", &path, &mut command);
-    let text = next(&mut lines(&mut child), "refused: ");
+    let mut lines = lines(&mut child);
+    let text = next(&mut lines, "refused: ");
+    assert!(lines.all(|line| line.is_ok()));
     child.wait().unwrap();
     assert!(text.starts_with("Denied("), "{text}");
     let text = OpenError::Denied(path).to_string();

@@ -28,7 +28,11 @@ async fn what_is_ended_during_an_outage_reaches_the_others_after_it() {
     assert!(is_over(&a.store, 599) && !is_over(&b.store, 599));
     let health = a.store.health();
     assert_eq!((health.available, health.pending), (false, 598));
-    assert!(health.reason.is_some_and(|reason| reason.contains("refused")));
+    let reason = || a.store.health().reason.unwrap_or_default();
+    within(Duration::from_secs(3), "the reason", || {
+        reason().contains("refused")
+    })
+    .await;
 
     // It comes back without its memory.
     redis.restart();

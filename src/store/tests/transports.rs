@@ -56,7 +56,7 @@ async fn the_password_is_used_and_a_wrong_one_is_told_without_being_shown() {
     let right = Replica::start(&with(&format!(":{ENCODED}@"))).await;
     right.store.publish_notice(ending(1)).await.unwrap();
     assert_eq!(right.store.health().pending, 0);
-    for (login, reason) in [(":falsch@", "WRONGPASS"), ("", "NOAUTH")] {
+    for (login, reason) in [(":falsch@", "user name or password refused"), ("", "NOAUTH")] {
         let wrong = Replica::begin(at_url(&with(login)));
         wrong.knows(false).await;
         let told = || wrong.store.health().reason.unwrap_or_default();
@@ -70,6 +70,15 @@ async fn the_password_is_used_and_a_wrong_one_is_told_without_being_shown() {
             told()
         );
     }
+    let missing = Replica::begin(at_url(&format!(
+        "redis://:{ENCODED}@127.0.0.1:{}/99",
+        redis.port()
+    )));
+    let told = || missing.store.health().reason.unwrap_or_default();
+    within(Duration::from_secs(3), "no database", || {
+        told().contains("no such database")
+    })
+    .await;
     // Another database is another store.
     let url = format!("redis://:{ENCODED}@127.0.0.1:{}", redis.port());
     assert!(Replica::start(&url).await.store.revocations().is_empty());
