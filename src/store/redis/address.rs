@@ -11,9 +11,10 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 /// Where the Redis is, and who we are to it. It holds the password: no `Debug`.
-pub(super) struct Address {
+pub(in crate::store) struct Address {
     pub(super) place: Place,
     pub(super) login: RedisConnectionInfo,
+    pub(super) database: i64,
 }
 
 /// Where the Redis listens.
@@ -34,7 +35,10 @@ pub(super) enum Place {
 impl Address {
     /// Reads a URL: `redis://[user][:password]@host[:port][/db]`, `rediss://` for TLS, or
     /// `unix:///path[?db=…&user=…&pass=…]`.
-    pub(super) fn read(url: &SecretText, extra_roots: &[CertificateDer<'static>]) -> Result<Self, OpenError> {
+    pub(in crate::store) fn read(
+        url: &SecretText,
+        extra_roots: &[CertificateDer<'static>],
+    ) -> Result<Self, OpenError> {
         let mut url = Url::parse(url.expose()).map_err(|_| OpenError::Url("not a URL"))?;
         let is_tls = url.scheme() == "rediss";
         if !matches!(url.scheme(), "redis" | "rediss" | "unix") {
@@ -65,6 +69,9 @@ impl Address {
             )
         })?;
         let login = info.redis_settings().clone().set_skip_set_lib_name();
+        let database = login.db();
+        // Chosen by us, since the crate hides why that fails.
+        let login = login.set_db(0);
         let place = match info.addr().clone() {
             ConnectionAddr::Tcp(host, port) if is_tls => Place::Tls {
                 name: ServerName::try_from(host.clone())
@@ -77,7 +84,11 @@ impl Address {
             ConnectionAddr::Unix(path) => Place::Unix(path),
             _ => return Err(OpenError::Url("must begin with redis://, rediss:// or unix://")),
         };
-        Ok(Self { place, login })
+        Ok(Self {
+            place,
+            login,
+            database,
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::address::{Address, Place};
 use super::fault::Fault;
-use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisError};
 use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
 use std::pin::Pin;
@@ -18,11 +18,11 @@ const KEEPALIVE_TIME: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What moves the bytes of a connection; it ends when the connection does.
-pub(super) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(in crate::store) type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Address {
     /// Connects and logs in. Each answer may take `answer_limit`.
-    pub(super) async fn connect(
+    pub(in crate::store) async fn connect(
         &self,
         answer_limit: Duration,
     ) -> Result<(MultiplexedConnection, Driver), Fault> {
@@ -60,10 +60,26 @@ impl Address {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(answer_limit));
-        let (connection, driver) =
+        let (mut connection, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
-        Ok((connection, Box::pin(driver)))
+        let mut driver: Driver = Box::pin(driver);
+        if self.database != 0 {
+            let mut select = redis::cmd("SELECT");
+            select.arg(self.database);
+            tokio::select! {
+                answer = select.query_async::<()>(&mut connection) => answer.map_err(not_selected)?,
+                () = &mut driver => return Err(Fault::CLOSED),
+            }
+        }
+        Ok((connection, driver))
     }
+}
+
+fn not_selected(error: RedisError) -> Fault {
+    if error.code() == Some("ERR") {
+        return Fault("it has no such database as the URL names".into());
+    }
+    Fault::from(error)
 }
 
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, Fault> {

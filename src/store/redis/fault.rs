@@ -9,7 +9,7 @@ use std::io;
 
 /// Why the Redis is away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault(pub(super) Cow<'static, str>);
+pub(in crate::store) struct Fault(pub(super) Cow<'static, str>);
 
 impl Fault {
     pub(super) const SLOW: Self = Self(Cow::Borrowed("no answer in time"));
@@ -21,7 +21,11 @@ impl From<RedisError> for Fault {
         if error.is_timeout() {
             return Self::SLOW;
         }
-        let words = match error.code() {
+        // Of several commands that were sent at once, the first that was refused.
+        let refusals = error.clone().into_server_errors();
+        let refused = refusals.as_deref().and_then(<[_]>::first);
+        let code = refused.map(|(_, refusal)| refusal.code()).or(error.code());
+        let words = match code {
             Some("WRONGPASS") => "user name or password refused (WRONGPASS)",
             Some("NOAUTH") => "a password is needed (NOAUTH)",
             Some("NOPERM") => "this user may not use a command or key that is needed (NOPERM)",

@@ -23,7 +23,7 @@ pub(super) const BLOCK: Duration = Duration::from_secs(2);
 /// Entries in one reading.
 const MOST_AT_ONCE: usize = 1_000;
 /// How often it is made sure that the stream is the same.
-const CHECK: Duration = Duration::from_secs(5);
+const CHECK: Duration = Duration::from_secs(2);
 /// How often entries that nobody needs any more are deleted.
 const TRIM: Duration = Duration::from_secs(600);
 /// Replicas that find the stream lost do not all fill it in the same moment.
@@ -221,7 +221,6 @@ impl Follower {
         let _: u64 = redis::cmd("XTRIM")
             .arg(&shared.keys.notices)
             .arg("MINID")
-            .arg("~")
             .arg(EntryId::at(oldest).to_string())
             .query_async(connection)
             .await?;

@@ -5,7 +5,7 @@
 //! authority: each replica holds the whole set and fills a Redis that lost its memory. The URL holds the password and is
 //! never shown.
 
-mod address;
+pub(super) mod address;
 mod connect;
 mod fault;
 mod follow;
