@@ -246,9 +246,9 @@ impl Endpoints {
             "error_description": "there is no valid session",
             "sign_in_url": self.sign_in_url(&self.page_of(referer)),
         });
-        if renewable {
-            document["hint"] =
-                json!("load a page of this site: the session is renewed without asking the user");
+        if renewable && let Some(members) = document.as_object_mut() {
+            let hint = "load a page of this site: the session is renewed without asking the user";
+            members.insert("hint".to_owned(), json!(hint));
         }
         let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
         let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
