@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 async fn scrape(world: &World) -> Reply {
     let mut wire = Wire::connect(world.admin.unwrap()).await;
