@@ -1,0 +1,267 @@
+//! However many requests, tabs and impatient browsers: one call about a session, and nobody is signed out by a race.
+
+use crate::support::{Browser, World, eventually, proxy, request};
+use logto_proxy::dev::provider::{EndpointFault, Faults};
+use std::time::{Duration, Instant};
+
+const RECHECK: i64 = 300;
+
+/// One request with these cookies: status, and the session cookie to use from now on.
+async fn ask(world: &World, cookie: &str) -> (u16, Option<String>) {
+    let reply = world
+        .ask(request(
+            "GET",
+            "/",
+            &[("Cookie", cookie), ("Connection", "close")],
+        ))
+        .await;
+    let set = reply.fields.iter().find_map(|(name, value)| {
+        let value = value.strip_prefix("__Host-logto=")?;
+        name.eq_ignore_ascii_case("set-cookie")
+            .then(|| format!("__Host-logto={}", value.split(';').next().unwrap()))
+    });
+    (reply.status, set)
+}
+
+/// Sends a request and closes the socket.
+async fn abort(world: &World, cookie: &str) {
+    let mut wire = world.wire().await;
+    wire.send(request("GET", "/", &[("Cookie", cookie)])).await;
+}
+
+fn session_cookie(browser: &Browser) -> String {
+    format!("__Host-logto={}", browser.cookie("__Host-logto").unwrap())
+}
+
+fn slow(milliseconds: u64) -> Faults {
+    Faults {
+        refresh: EndpointFault {
+            delay: Duration::from_millis(milliseconds),
+            misbehaviour: None,
+        },
+        ..Faults::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_requests_at_the_moment_a_recheck_is_due_make_one_call() {
+    let world = proxy().start().await;
+    let browser = world.signed_in("admin").await;
+    let cookie = session_cookie(&browser);
+    world.logto.set_roles("admin", &["reader"]);
+    world.logto.set_faults(slow(100));
+    world.hand.advance(RECHECK);
+    let begun = Instant::now();
+    let asked = (0..100).map(|_| ask(&world, &cookie));
+    let answers = futures_util::future::join_all(asked).await;
+    println!(
+        "100 parallel requests at a due re-check: {:?}, {} token call",
+        begun.elapsed(),
+        world.logto.counts().refreshes
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|(status, set)| *status == 200 && set.is_some()),
+        "{answers:?}"
+    );
+    assert_eq!(world.logto.counts().refreshes, 1);
+    let seen = world.upstream.seen();
+    assert_eq!(seen.len(), 100);
+    assert!(
+        seen.iter()
+            .all(|seen| seen.header("x-user-roles") == Some("reader"))
+    );
+
+    // Latecomers with the cookie from before: for a minute.
+    for seconds in [1, 29, 28] {
+        world.hand.advance(seconds);
+        let (status, set) = ask(&world, &cookie).await;
+        assert!(status == 200 && set.is_some());
+        assert_eq!(world.upstream.last().header("x-user-roles"), Some("reader"));
+    }
+    assert_eq!(world.logto.counts().refreshes, 1);
+    world.hand.advance(60);
+    assert_eq!(
+        ask(&world, &cookie).await.0,
+        200,
+        "asked about again: nothing was rotated"
+    );
+    assert_eq!(world.logto.counts().refreshes, 2);
+    let new = answers[0].1.clone().unwrap();
+    assert_eq!(ask(&world, &new).await.0, 200);
+    assert_eq!(world.logto.counts().refreshes, 2, "the new cookie is not due");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_asked_about_each_by_itself() {
+    let world = proxy().start().await;
+    let one = session_cookie(&world.signed_in("admin").await);
+    let two = session_cookie(&world.signed_in("admin").await);
+    world.hand.advance(RECHECK);
+    for cookie in [&one, &two, &one, &two] {
+        assert_eq!(ask(&world, cookie).await.0, 200);
+    }
+    assert_eq!(world.logto.counts().refreshes, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cookie_from_before_a_rotation_works_for_as_long_as_it_may_come_back() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    let world = proxy()
+        .session("idle_timeout = \"24h\"\nrecheck = \"5m\"")
+        .client(move |client| client.refresh_token_ttl = hours(10))
+        .start()
+        .await;
+    let cookie = session_cookie(&world.signed_in("admin").await);
+    world.hand.advance(7 * 3_600);
+    assert_eq!(ask(&world, &cookie).await.0, 200);
+    assert_eq!(world.logto.counts().rotations, 1);
+    // From now on Logto would take the old token for a stolen one.
+    for (seconds, calls) in [
+        (4, 1),
+        (200, 1),
+        (6 * 3_600, 2),
+        (70, 2),
+        (400, 3),
+        (1_000, 4),
+        (7 * 3_600, 5),
+        (3_600, 6),
+    ] {
+        world.hand.advance(seconds);
+        assert_eq!(ask(&world, &cookie).await.0, 200, "after {seconds}");
+        assert_eq!(world.logto.counts().refreshes, calls, "after {seconds}");
+    }
+    assert_eq!(
+        (world.logto.counts().rotations, world.logto.grants_revoked()),
+        (2, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_leaves_in_the_middle_loses_nothing() {
+    let world = proxy()
+        .client(|client| client.refresh_token_ttl = Duration::from_secs(400))
+        .start()
+        .await;
+    let mut browser = world.signed_in("admin").await;
+    let cookie = session_cookie(&browser);
+    world.logto.set_faults(slow(300));
+    world.hand.advance(RECHECK);
+    abort(&world, &cookie).await;
+    let rotated = || async { world.logto.counts().rotations == 1 };
+    eventually("the call goes on", rotated).await;
+    world.logto.set_faults(Faults::default());
+    world.hand.advance(10);
+    assert_eq!(
+        browser.fetch("/").await.status,
+        200,
+        "with the cookie from before"
+    );
+    assert_eq!(world.logto.counts().refreshes, 1, "and its result");
+    world.hand.advance(RECHECK);
+    assert_eq!(browser.fetch("/").await.status, 200, "with the token of after");
+    assert_eq!(
+        (world.logto.counts().rotations, world.logto.grants_revoked()),
+        (2, 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_rotations_under_load_with_aborting_clients_lose_no_session() {
+    const SESSIONS: usize = 20;
+    const ROUNDS: usize = 51;
+    // Each re-check comes after 70 % of the token's life.
+    let world = proxy()
+        .client(|client| client.refresh_token_ttl = Duration::from_secs(420))
+        .start()
+        .await;
+    let mut cookies = Vec::new();
+    for _ in 0..SESSIONS {
+        cookies.push(session_cookie(&world.signed_in("plain").await));
+        world.hand.advance(10);
+    }
+    world.hand.advance(RECHECK);
+    let begun = Instant::now();
+    let (mut answered, mut aborted) = (0, 0);
+    for round in 0..ROUNDS {
+        let visits = cookies.iter().enumerate().map(|(number, cookie)| {
+            // Now and then nothing reaches the browser at all.
+            let all_leave = (round + number) % 3 == 0;
+            let world = &world;
+            async move {
+                if all_leave {
+                    futures_util::future::join(abort(world, cookie), abort(world, cookie)).await;
+                    return Vec::new();
+                }
+                let (left, first, second) =
+                    tokio::join!(abort(world, cookie), ask(world, cookie), ask(world, cookie));
+                let () = left;
+                vec![first, second]
+            }
+        });
+        let visited = futures_util::future::join_all(visits).await;
+        for (cookie, answers) in cookies.iter_mut().zip(visited) {
+            aborted += if answers.is_empty() { 2 } else { 1 };
+            for (status, set) in answers {
+                assert_eq!(status, 200, "round {round}");
+                answered += 1;
+                *cookie = set.unwrap_or_else(|| cookie.clone());
+            }
+        }
+        let expected = (SESSIONS * (round + 1)) as u64;
+        eventually("all were confirmed", || async {
+            world.logto.counts().refreshes >= expected
+        })
+        .await;
+        world.hand.advance(RECHECK);
+    }
+    let counts = world.logto.counts();
+    let took = begun.elapsed();
+    let mut lost = 0;
+    for cookie in &cookies {
+        lost += usize::from(ask(&world, cookie).await.0 != 200);
+    }
+    println!(
+        "{} refreshes, {} of them rotations, {answered} answers, {aborted} aborted requests in {took:?}: {lost} of {SESSIONS} sessions lost",
+        counts.refreshes, counts.rotations
+    );
+    assert_eq!(
+        counts.refreshes,
+        (SESSIONS * ROUNDS) as u64,
+        "one call for each re-check"
+    );
+    assert!(counts.rotations >= 1_000, "{counts:?}");
+    assert_eq!((lost, world.logto.grants_revoked()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_logto_holds_requests_up_for_two_seconds_and_its_answer_reaches_the_next() {
+    let world = proxy().start().await;
+    let mut browser = world.signed_in("admin").await;
+    world.logto.set_roles("admin", &["reader"]);
+    world.logto.set_faults(slow(4_000));
+    world.hand.advance(RECHECK);
+    let begun = Instant::now();
+    assert_eq!(browser.fetch("/").await.status, 200);
+    let first = begun.elapsed();
+    assert!(
+        first > Duration::from_millis(1_800) && first < Duration::from_millis(3_000),
+        "{first:?}"
+    );
+    assert_eq!(world.upstream.last().header("x-user-roles"), Some("admin,editor"));
+    // Those that come while the same call is under way have been waited for already.
+    let again = Instant::now();
+    assert_eq!(browser.fetch("/").await.status, 200);
+    println!(
+        "Logto takes 4 s: the first request took {first:?}, the next {:?}",
+        again.elapsed()
+    );
+    assert!(again.elapsed() < Duration::from_secs(1), "{:?}", again.elapsed());
+    let told = || async {
+        browser.clone().fetch("/").await;
+        world.upstream.last().header("x-user-roles") == Some("reader")
+    };
+    eventually("the answer arrives", told).await;
+    assert_eq!(world.logto.counts().refreshes, 1);
+}
