@@ -31,6 +31,7 @@ mod metrics;
 mod properties;
 mod recheck;
 mod recheck_failures;
+mod recheck_streams;
 mod reload;
 mod return_path;
 mod routes;

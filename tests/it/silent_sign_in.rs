@@ -87,8 +87,7 @@ async fn the_next_navigation_renews_the_session_without_a_page() {
         false
     );
     assert!(world.upstream.seen().is_empty());
-    let id = |text: &str| text.to_owned();
-    let began = id(&browser.cookie_field());
+    let began = browser.cookie_field();
     let answer = browser.navigate("/reports?a=1").await;
     assert_eq!(sent_to_logto(&world, &answer).as_deref(), Some("none"));
     let page = browser.follow(answer, |_| false).await;
@@ -227,7 +226,13 @@ async fn a_logto_that_fails_for_a_moment_signs_nobody_out_and_makes_no_loop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_logto_is_away_the_grace_counts_and_nobody_is_sent_there() {
-    let (world, mut browser) = expired("admin").await;
+    let world = proxy()
+        .session("recheck_grace = \"2h\"")
+        .client(|client| client.always_issue_refresh_token = false)
+        .start()
+        .await;
+    let mut browser = world.signed_in("admin").await;
+    world.hand.advance(HOUR);
     let mut other = world.signed_in("plain").await;
     let reset = || EndpointFault::from(Misbehaviour::Reset);
     world.logto.set_faults(Faults {
@@ -245,7 +250,7 @@ async fn while_logto_is_away_the_grace_counts_and_nobody_is_sent_there() {
     }
     assert_eq!(browser.fetch("/").await.status, 200, "Logto is away");
     assert_eq!(browser.navigate("/").await.status, 200);
-    world.hand.advance(HOUR);
+    world.hand.advance(2 * HOUR);
     assert_eq!(browser.fetch("/").await.status, 401);
     let page = browser.navigate("/").await;
     assert_eq!((page.status, page.header("retry-after")), (503, Some("5")));
