@@ -24,7 +24,8 @@ async fn lasting() -> RawUpstream {
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
             ))
             .await;
-            return wire.is_cut().await;
+            wire.is_silent_for(Duration::from_secs(60)).await;
+            return;
         }
     })
     .await

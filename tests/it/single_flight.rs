@@ -23,10 +23,11 @@ async fn ask(world: &World, cookie: &str) -> (u16, Option<String>) {
     (reply.status, set)
 }
 
-/// Sends a request and closes the socket.
+/// Sends a request, gives the proxy the time to read it, and closes the socket.
 async fn abort(world: &World, cookie: &str) {
     let mut wire = world.wire().await;
     wire.send(request("GET", "/", &[("Cookie", cookie)])).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
 fn session_cookie(browser: &Browser) -> String {
@@ -148,8 +149,10 @@ async fn a_browser_that_leaves_in_the_middle_loses_nothing() {
     let cookie = session_cookie(&browser);
     world.logto.set_faults(slow(300));
     world.hand.advance(RECHECK);
-    abort(&world, &cookie).await;
-    let rotated = || async { world.logto.counts().rotations == 1 };
+    let rotated = || async {
+        abort(&world, &cookie).await;
+        world.logto.counts().rotations == 1
+    };
     eventually("the call goes on", rotated).await;
     world.logto.set_faults(Faults::default());
     world.hand.advance(10);
@@ -170,7 +173,6 @@ async fn a_browser_that_leaves_in_the_middle_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_rotations_under_load_with_aborting_clients_lose_no_session() {
     const SESSIONS: usize = 20;
-    const ROUNDS: usize = 51;
     // Each re-check comes after 70 % of the token's life.
     let world = proxy()
         .client(|client| client.refresh_token_ttl = Duration::from_secs(420))
@@ -182,38 +184,43 @@ async fn a_thousand_rotations_under_load_with_aborting_clients_lose_no_session()
         world.hand.advance(2);
     }
     world.hand.advance(RECHECK);
+    world.logto.set_faults(slow(15));
     let begun = Instant::now();
-    let (mut answered, mut aborted) = (0, 0);
-    for round in 0..ROUNDS {
+    let (mut answered, mut aborted, mut round) = (0, 0, 0);
+    while world.logto.counts().rotations < 1_000 {
         let visits = cookies.iter().enumerate().map(|(number, cookie)| {
-            // Now and then nothing reaches the browser at all.
-            let all_leave = (round + number) % 3 == 0;
-            let world = &world;
+            let (world, all_leave) = (&world, (round + number) % 3 == 0);
             async move {
                 if all_leave {
-                    futures_util::future::join(abort(world, cookie), abort(world, cookie)).await;
+                    tokio::join!(abort(world, cookie), abort(world, cookie));
                     return Vec::new();
                 }
-                let (left, first, second) =
-                    tokio::join!(abort(world, cookie), ask(world, cookie), ask(world, cookie));
-                let () = left;
+                let (first, second, ()) =
+                    tokio::join!(ask(world, cookie), ask(world, cookie), abort(world, cookie));
                 vec![first, second]
             }
         });
-        let visited = futures_util::future::join_all(visits).await;
-        for (cookie, answers) in cookies.iter_mut().zip(visited) {
-            aborted += if answers.is_empty() { 2 } else { 1 };
-            for (status, set) in answers {
+        let mut visited = futures_util::future::join_all(visits).await;
+        // Later than Logto would forgive the token from before.
+        world.hand.advance(5);
+        let all_left: Vec<bool> = visited.iter().map(Vec::is_empty).collect();
+        let late = (0..SESSIONS).filter(|number| all_left[*number]);
+        let late = late.map(async |number| (number, ask(&world, &cookies[number]).await));
+        for (number, answer) in futures_util::future::join_all(late).await {
+            visited[number].push(answer);
+        }
+        for (number, cookie) in cookies.iter_mut().enumerate() {
+            let (answers, all_left) = (&mut visited[number], all_left[number]);
+            aborted += if all_left { 2 } else { 1 };
+            // Now and then the browser does not get that one either, and stays with a cookie from several rotations ago.
+            let is_lost = all_left && round % 2 == 0;
+            for (status, set) in answers.drain(..) {
                 assert_eq!(status, 200, "round {round}");
                 answered += 1;
-                *cookie = set.unwrap_or_else(|| cookie.clone());
+                *cookie = set.filter(|_| !is_lost).unwrap_or_else(|| cookie.clone());
             }
         }
-        let expected = (SESSIONS * (round + 1)) as u64;
-        eventually("all were confirmed", || async {
-            world.logto.counts().refreshes >= expected
-        })
-        .await;
+        round += 1;
         world.hand.advance(RECHECK);
     }
     let counts = world.logto.counts();
@@ -226,12 +233,11 @@ async fn a_thousand_rotations_under_load_with_aborting_clients_lose_no_session()
         "{} refreshes, {} of them rotations, {answered} answers, {aborted} aborted requests in {took:?}: {lost} of {SESSIONS} sessions lost",
         counts.refreshes, counts.rotations
     );
-    assert_eq!(
-        counts.refreshes,
-        (SESSIONS * ROUNDS) as u64,
-        "one call for each re-check"
+    let most = (SESSIONS * round) as u64;
+    assert!(
+        counts.refreshes <= most,
+        "one call for each re-check, {most}: {counts:?}"
     );
-    assert!(counts.rotations >= 1_000, "{counts:?}");
     assert_eq!((lost, world.logto.grants_revoked()), (0, 0));
 }
 
