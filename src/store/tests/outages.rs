@@ -159,17 +159,18 @@ async fn a_primary_that_lacks_the_newest_entries_gets_them_again() {
 
 #[tokio::test]
 async fn more_than_may_wait_is_still_told_after_the_outage() {
-    let Some(mut redis) = Redis::start(&[]) else {
+    let Some(redis) = Redis::start(&[]) else {
         return;
     };
     let a = Replica::start(&redis.url()).await;
-    redis.kill();
+    // Away, and with its memory when it is back.
+    redis.freeze();
     a.knows(false).await;
     for number in 0..10_100 {
         a.store.publish_notice(ending(number)).await.unwrap();
     }
     assert_eq!(a.store.health().pending, 10_000, "the queue is bounded");
-    redis.restart();
+    redis.thaw();
     a.knows(true).await;
     let b = Replica::start(&redis.url()).await;
     assert!((0..10_100).all(|number| is_over(&b.store, number)));
