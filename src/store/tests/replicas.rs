@@ -21,7 +21,7 @@ async fn a_notice_reaches_every_replica_at_once() {
             other.hears(number).await;
         }
         assert!(
-            began.elapsed() < Duration::from_millis(500),
+            began.elapsed() < Duration::from_secs(1),
             "{:?}",
             began.elapsed()
         );
@@ -131,7 +131,7 @@ async fn what_works_once_works_once_on_all_replicas() {
     let Some(redis) = Redis::start(&[]) else { return };
     let a = Replica::start(&redis.url()).await;
     let b = Replica::start(&redis.url()).await;
-    let keep = Duration::from_millis(400);
+    let keep = Duration::from_millis(1_500);
     assert!(a.store.first_use("logout", b"jti", keep).await);
     assert!(!b.store.first_use("logout", b"jti", keep).await);
     assert!(b.store.first_use("logout", b"other", keep).await);
@@ -141,7 +141,7 @@ async fn what_works_once_works_once_on_all_replicas() {
     });
     let first = futures_util::future::join_all(uses).await;
     assert_eq!(first.iter().filter(|first| **first).count(), 1);
-    sleep(Duration::from_millis(450)).await;
+    sleep(Duration::from_millis(1_600)).await;
     let c = Replica::start(&redis.url()).await;
     assert!(
         c.store.first_use("logout", b"jti", keep).await,
