@@ -20,11 +20,7 @@ async fn a_notice_reaches_every_replica_at_once() {
         for other in [&a, &b, &c] {
             other.hears(number).await;
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
     let line = |origin| {
         format!(r#"logto_proxy_notices_total{{scope="session",effect="sign_out",origin="{origin}"}}"#)
@@ -240,7 +236,8 @@ async fn a_flood_of_notices_neither_fills_the_redis_nor_revives_a_session() {
     let deadline = monotonic() + Duration::from_secs(9);
     loop {
         let length: usize = length.query_async(&mut client).await.unwrap();
-        if (10..30).contains(&length) {
+        assert!(length >= 10, "what is in force is always there");
+        if length < 30 {
             break;
         }
         assert!(monotonic() < deadline, "{length} entries");
