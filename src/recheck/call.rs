@@ -5,7 +5,7 @@ use super::{Outcome, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::identity::Claims;
 use crate::logto::{
-    CheckFailure, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
+    CheckFailure, LogtoError, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
 };
 use crate::secret::SecretText;
 use crate::session::session::Confirmation;
@@ -198,7 +198,7 @@ impl Rechecks {
                 Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
                 Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
                 Verdict::Transient => {
-                    tracing::warn!(error = %failure.error, "a session could not be re-checked");
+                    tell(&failure.error);
                     Answer {
                         outcome: self.without_an_answer(&base.marks(), base.checked_at(), now),
                         unproved_token: failure.refresh_token,
@@ -239,7 +239,7 @@ impl Rechecks {
             Err(CheckFailure::Refused) => Outcome::NeedsSignIn,
             Err(CheckFailure::OtherUser) => Outcome::Ended(Cause::OtherUser),
             Err(CheckFailure::Transient(error)) => {
-                tracing::warn!(%error, "a session could not be re-checked");
+                tell(&error);
                 self.without_an_answer(&base.marks(), base.checked_at(), now)
             }
         }
@@ -269,6 +269,16 @@ impl Rechecks {
         let asked = self.store.revocations().recheck_asked_at(&base.marks());
         let after = asked.map_or(now, |at| at.plus(second).max(now));
         after.min(now.plus(MOST_AHEAD))
+    }
+}
+
+/// Says why Logto did not answer. Of calls that were held back it was told when the first of them was: in an outage there is
+/// one every few seconds for each session.
+fn tell(error: &LogtoError) {
+    if matches!(error.kind(), LogtoErrorKind::Away) {
+        tracing::debug!(%error, "a session was not re-checked");
+    } else {
+        tracing::warn!(%error, "a session could not be re-checked");
     }
 }
 
