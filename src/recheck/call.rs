@@ -8,6 +8,7 @@ use crate::logto::{
     CheckFailure, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
 };
 use crate::secret::SecretText;
+use crate::session::freshness::Freshness;
 use crate::session::session::Confirmation;
 use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
 use crate::store::{Lease, Published, Turn};
@@ -18,8 +19,9 @@ use std::time::Duration;
 const RESULT_KEPT: Duration = Duration::from_secs(60);
 /// Pause after a call that Logto did not answer.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// How long this replica waits for another one's call.
-const REPLICA_PATIENCE: Duration = Duration::from_secs(15);
+/// How long this replica waits for another one's call: longer than any call takes, since to ask with a refresh token that the
+/// other one has spent would end the grant. One that died is replaced much sooner.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
 /// A lost answer is asked for again only this soon: Logto accepts a refresh token for 3 s after it was rotated, and revokes the
 /// whole grant when it comes later.
 const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
@@ -52,34 +54,28 @@ impl Rechecks {
             .clone()
             .unwrap_or_else(|| Arc::new(view.to_session()));
         drop(self.tasks.spawn(async move {
-            let settled = rechecks.settle(&base, ticket.unproved_token.clone()).await;
+            let settled = rechecks.settle(base, ticket.unproved_token.clone()).await;
             rechecks.metrics.recheck(settled.outcome.as_str());
             rechecks.ledger.settle(ticket, settled);
         }));
         flight
     }
 
-    async fn settle(&self, base: &Arc<Session>, unproved_token: Option<SecretText>) -> Settled {
-        let mut lease = None;
-        match self
-            .store
-            .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
-            .await
-        {
-            Turn::Done(published) => {
-                if let Some(session) = self.open_published(base, &published) {
-                    let end = self.clock.now().plus(self.result_life(base, &session));
-                    return Settled {
-                        outcome: Outcome::Confirmed(session),
-                        unproved_token: None,
-                        paused_until: UnixSeconds::default(),
-                        end,
-                    };
-                }
-            }
-            Turn::Lead(taken) => lease = Some(taken),
-            Turn::Alone => {}
+    async fn settle(&self, mut base: Arc<Session>, unproved_token: Option<SecretText>) -> Settled {
+        let (lease, decided) = self.turn(&mut base).await;
+        if let Some(outcome) = decided {
+            let end = match &outcome {
+                Outcome::Confirmed(session) => self.result_life(&base, session),
+                _ => RESULT_KEPT,
+            };
+            return Settled {
+                end: self.clock.now().plus(end),
+                outcome,
+                unproved_token: None,
+                paused_until: UnixSeconds::default(),
+            };
         }
+        let base = &base;
         let answer = self.ask(base, unproved_token).await;
         let now = self.clock.now();
         let (kept_for, paused_until) = match &answer.outcome {
@@ -101,6 +97,35 @@ impl Rechecks {
             unproved_token: answer.unproved_token,
             paused_until,
             end: now.plus(kept_for),
+        }
+    }
+
+    /// Waits for the turn to ask, unless another replica has just found out. A result that is itself due again decides
+    /// nothing, but it has the refresh token in use: it becomes the base.
+    async fn turn(&self, base: &mut Arc<Session>) -> (Option<Lease>, Option<Outcome>) {
+        loop {
+            let turn = self
+                .store
+                .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
+                .await;
+            // Whoever had the lease before may have found that it is over.
+            if let Some(cause) = self.store.revocations().ended(&base.marks()) {
+                return (None, Some(Outcome::Ended(cause)));
+            }
+            let published = match turn {
+                Turn::Lead(lease) => return (Some(lease), None),
+                Turn::Alone => return (None, None),
+                Turn::Done(published) => published,
+            };
+            let Some(session) = self.open_published(base, &published) else {
+                return (None, None);
+            };
+            let now = self.clock.now();
+            if self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current {
+                return (None, Some(Outcome::Confirmed(session)));
+            }
+            // Newer each time, so this comes to an end.
+            *base = session;
         }
     }
 
