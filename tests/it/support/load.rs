@@ -67,10 +67,13 @@ async fn ask_on(mut browser: Browser, period: Duration, stop: CancellationToken)
 impl Figures {
     /// How many got anything but 200.
     pub fn failed(&self) -> usize {
-        self.samples
-            .iter()
-            .filter(|(_, _, status)| *status != Some(200))
-            .count()
+        self.failures().len()
+    }
+
+    /// What those that failed got instead.
+    pub fn failures(&self) -> Vec<Option<u16>> {
+        let statuses = self.samples.iter().map(|(_, _, status)| *status);
+        statuses.filter(|status| *status != Some(200)).collect()
     }
 
     /// For people: how many, how many failed, how long they took between two moments.
