@@ -182,10 +182,6 @@ async fn a_session_used_at_one_replica_is_ended_by_name_at_the_other() {
     })
     .await;
     let list = here.fetch("/.logto/sessions").await.json();
-    assert_eq!(
-        (&list["isComplete"], &list["knownSince"]),
-        (&true.into(), &serde_json::Value::Null)
-    );
     let named = list["sessions"]
         .as_array()
         .unwrap()

@@ -68,6 +68,12 @@ async fn the_page_lists_what_other_replicas_saw_and_says_so_when_it_cannot() {
     for world in &fleet.worlds {
         until_available(world, true).await;
     }
+    let mut early = fleet.first().signed_in("plain").await;
+    let list = listed(&mut early).await;
+    assert_eq!(list["isComplete"], false, "what was there before this Redis?");
+    assert!(list["knownSince"].is_u64());
+    // Longer than any session lives.
+    fleet.first().hand.advance(8 * 86_400);
     let mut browsers = Vec::new();
     for world in [0, 1, 1] {
         let world = &fleet.worlds[world];

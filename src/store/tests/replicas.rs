@@ -20,11 +20,7 @@ async fn a_notice_reaches_every_replica_at_once() {
         for other in [&a, &b, &c] {
             other.hears(number).await;
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     }
     let line = |origin| {
         format!(r#"logto_proxy_notices_total{{scope="session",effect="sign_out",origin="{origin}"}}"#)

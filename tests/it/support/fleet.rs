@@ -196,6 +196,7 @@ impl Processes {
         super::eventually("the process knows Logto", || async {
             let mut browser = Browser::new(&self.origin, self.addresses[number]);
             browser.navigate("/.logto/sign-in").await.status == 302
+                && self.health(number, "/readyz").await.0 == 200
         })
         .await;
     }

@@ -101,6 +101,7 @@ impl World {
         super::eventually("the proxy knows Logto", || async {
             let mut browser = self.browser();
             browser.navigate("/.logto/sign-in").await.status == 302
+                && (self.admin.is_none() || self.health("/readyz").await.0 == 200)
         })
         .await;
     }
