@@ -210,6 +210,15 @@ async fn a_redis_that_cannot_be_written_is_still_listened_to() {
     both.cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").ignore();
     both.exec_async(&mut client).await.unwrap();
     a.hears(2).await;
+    // Also by a replica that starts now, and cannot mark the memory of the Redis as known.
+    let _: u64 = ::redis::cmd("DEL")
+        .arg("logto-proxy:{0123456789abcdef}:epoch")
+        .query_async(&mut client)
+        .await
+        .unwrap();
+    let b = Replica::begin(at_url(&redis.url()));
+    b.hears(2).await;
+    assert!(!b.store.health().available);
     set(client.clone(), "0").await;
     a.knows(true).await;
     assert_eq!(a.store.health().pending, 0);
