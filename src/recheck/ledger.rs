@@ -6,13 +6,14 @@
 //! first. Survives a reload.
 
 use super::Outcome;
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, monotonic};
 use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::session::SessionId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Most sessions with a call under way or a result that is kept.
 const MOST_ENTRIES: usize = 20_000;
@@ -35,7 +36,8 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    flight: Option<Flight>,
+    /// The call under way, and when it began.
+    flight: Option<(Flight, Instant)>,
     latest: Option<Arc<Session>>,
     /// A refresh token that Logto issued with an answer that could not be proved yet.
     unproved_token: Option<SecretText>,
@@ -50,8 +52,8 @@ struct Entry {
 pub(super) enum Step {
     /// Nothing: the session was confirmed after the cookie was made.
     Known(Arc<Session>),
-    /// Wait for the call that is under way.
-    Wait(Flight),
+    /// Wait for the call that is under way since then.
+    Wait(Flight, Instant),
     /// Nothing: Logto did not answer a moment ago.
     Paused,
     /// Make the call.
@@ -102,9 +104,9 @@ impl Ledger {
             return Step::Known(Arc::clone(latest));
         }
         if let Some(entry) = known {
-            let under_way = entry.flight.as_ref().filter(|flight| is_held(flight));
-            if let Some(flight) = under_way {
-                return Step::Wait(flight.clone());
+            let under_way = entry.flight.as_ref().filter(|(flight, _)| is_held(flight));
+            if let Some((flight, begun)) = under_way {
+                return Step::Wait(flight.clone(), *begun);
             }
             if entry.paused_until > now {
                 return Step::Paused;
@@ -157,14 +159,15 @@ impl Ticket {
 
 impl Entries {
     fn begin(&mut self, session: SessionId, flight: Flight) {
+        let flight = Some((flight, monotonic()));
         match self.by_session.get_mut(&session) {
             Some(entry) => {
                 self.by_end.remove(&(entry.end, session));
-                entry.flight = Some(flight);
+                entry.flight = flight;
             }
             None => {
                 let entry = Entry {
-                    flight: Some(flight),
+                    flight,
                     latest: None,
                     unproved_token: None,
                     paused_until: UnixSeconds::default(),

@@ -10,7 +10,7 @@ mod ledger;
 
 pub use ledger::Ledger;
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::{Clock, UnixSeconds, monotonic};
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
 use crate::session::freshness::{Freshness, RecheckLimits, freshness};
@@ -23,7 +23,7 @@ use ledger::Step;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a request waits for a call when its session may be served without; the call goes on.
+/// How long requests wait for a call, from its beginning, when their session may be served without; the call goes on.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits when the session may not.
 const LONG_PATIENCE: Duration = Duration::from_secs(12);
@@ -105,16 +105,17 @@ impl Rechecks {
                 self.metrics.recheck("reused");
                 return Outcome::Confirmed(session);
             }
-            Step::Lead(ticket) => Some(self.begin(ticket, view)),
-            Step::Wait(flight) => Some(flight),
+            Step::Lead(ticket) => Some((self.begin(ticket, view), monotonic())),
+            Step::Wait(flight, begun) => Some((flight, begun)),
             Step::Paused => None,
         };
-        let Some(mut flight) = flight else {
+        let Some((mut flight, begun)) = flight else {
             return self.unanswered(view, now);
         };
         let patience = match self.freshness(view, now) {
             Freshness::Overdue => LONG_PATIENCE,
-            Freshness::Due | Freshness::Current => PATIENCE,
+            // For the call, not for each request: a slow Logto must not slow every one of them down.
+            Freshness::Due | Freshness::Current => PATIENCE.saturating_sub(begun.elapsed()),
         };
         match tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or(Outcome::Unconfirmed),

@@ -7,6 +7,7 @@ use crate::support::proxy::{Builder, SESSION_KEY};
 use crate::support::{
     Browser, Fleet, Load, Processes, Redis, World, drill, drill_time, eventually, ms, proxy,
 };
+use logto_proxy::dev::provider::{EndpointFault, Faults, Misbehaviour};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -153,6 +154,59 @@ async fn redis_hangs_under_load_while_sessions_are_due_and_nobody_notices() {
     assert_eq!(figures.failures(), []);
     assert_eq!(fleet.first().logto.grants_revoked(), 0);
     assert!((20..=40).contains(&calls), "{calls}");
+}
+
+/// The token endpoint rotates at once and answers long after Logto's leeway: nobody may spend the old token meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_that_answers_late_costs_no_session_and_little_time() {
+    let Some(redis) = Redis::start() else { return };
+    let url = redis.url();
+    let fleet = Fleet::start(3, move |_| {
+        replica(&url).client(|client| client.refresh_token_ttl = Duration::from_secs(400))
+    })
+    .await;
+    let logto = &fleet.first().logto;
+    let browser = fleet.signed_in("plain").await;
+    let late = drill_time() + Duration::from_secs(1);
+    logto.set_faults(Faults {
+        refresh: EndpointFault::from(Misbehaviour::AnswerLate(late).times(1)),
+        ..Faults::default()
+    });
+    fleet.first().hand.advance(301);
+    let begun = Instant::now();
+    let mut tabs = vec![browser.clone(); 21];
+    for (number, tab) in tabs.iter_mut().enumerate() {
+        let mut order = fleet.addresses();
+        order.rotate_left(number % 3);
+        tab.spread_over(order);
+    }
+    let load = Load::start(tabs, RATE);
+    tokio::time::sleep(late + Duration::from_millis(500)).await;
+    let figures = load.end().await;
+    let served_again = begun + Duration::from_millis(2_100);
+    drill(
+        "token endpoint answers late, the first 2 s",
+        figures.between(begun, served_again),
+    );
+    drill(
+        "token endpoint answers late, until it does",
+        figures.between(served_again, begun + late),
+    );
+    told(
+        &format!("token endpoint answers after {} s, 3 replicas", late.as_secs()),
+        &figures,
+    );
+    assert_eq!((logto.counts().refreshes, logto.grants_revoked()), (1, 0));
+    let slow = figures
+        .samples
+        .iter()
+        .filter(|(at, took, _)| *at > served_again && *took > Duration::from_millis(900));
+    assert_eq!(slow.count(), 0, "who comes later does not wait");
+    // The cookie from before, at each replica.
+    for address in fleet.addresses() {
+        assert_eq!(at(&browser, address).fetch("/").await.status, 200);
+    }
+    assert_eq!((logto.counts().refreshes, logto.grants_revoked()), (1, 0));
 }
 
 impl World {
