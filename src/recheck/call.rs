@@ -115,6 +115,11 @@ impl Rechecks {
             let published = match turn {
                 Turn::Lead(lease) => return (Some(lease), None),
                 Turn::Alone => return (None, None),
+                Turn::Stopping => {
+                    let now = self.clock.now();
+                    let outcome = self.without_an_answer(&base.marks(), base.checked_at(), now);
+                    return (None, Some(outcome));
+                }
                 Turn::Done(published) => published,
             };
             let Some(session) = self.open_published(base, &published) else {

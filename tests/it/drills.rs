@@ -197,11 +197,11 @@ async fn a_token_endpoint_that_answers_late_costs_no_session_and_little_time() {
         &figures,
     );
     assert_eq!((logto.counts().refreshes, logto.grants_revoked()), (1, 0));
-    let slow = figures
+    let quick = figures
         .samples
         .iter()
-        .filter(|(at, took, _)| *at > served_again && *took > Duration::from_millis(900));
-    assert_eq!(slow.count(), 0, "who comes later does not wait");
+        .filter(|(at, ..)| (served_again..begun + late).contains(at));
+    assert!(quick.count() > 100, "who comes later does not wait");
     // The cookie from before, at each replica.
     for address in fleet.addresses() {
         assert_eq!(at(&browser, address).fetch("/").await.status, 200);
