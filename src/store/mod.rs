@@ -115,9 +115,7 @@ impl Store {
             let _ = stop.run_until_cancelled(sweeps).await;
         });
         match &self.0.place {
-            Place::Nowhere(_) => tracing::info!(
-                "which sessions end is remembered by this process alone, until it ends; store.kind = \"file\" keeps it, \"redis\" shares it"
-            ),
+            Place::Nowhere(_) => {}
             Place::File(file) => file.start(&self.0.tasks, &self.0.stop),
             Place::Redis(redis) => redis.start(),
         }

@@ -71,8 +71,11 @@ async fn a_sign_out_survives_a_kill_with_a_file_and_not_with_memory() {
         processes.restart(0).await;
         assert_eq!(copy.is_signed_in().await, !survives);
         if !survives {
-            let said = processes.until_said(0, "remembered by this process alone");
-            assert!(said.contains("store.kind"), "{said}");
+            let said = processes.until_said(0, "store of sessions that have ended");
+            assert!(
+                said.contains("memory: revocations are lost at a restart"),
+                "{said}"
+            );
         }
     }
 }
