@@ -20,8 +20,9 @@ use tokio::time::sleep;
 const RESULT_KEPT: Duration = Duration::from_secs(60);
 /// Pause after a call that Logto did not answer.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// How long this replica waits for another one's call.
-const REPLICA_PATIENCE: Duration = Duration::from_secs(15);
+/// How long this replica waits for another one's call: longer than any call takes, since to ask with a refresh token that the
+/// other one has spent would end the grant. One that died is replaced much sooner.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
 /// A lost answer is asked for again after these pauses, and only this soon: Logto accepts a refresh token for 3 s after it was
 /// rotated, and revokes the whole grant when it comes later.
 const REPEATS: [Duration; 3] = [
@@ -58,7 +59,7 @@ impl Rechecks {
         let base = ticket.newer.clone().unwrap_or_else(|| Arc::clone(&presented));
         drop(self.tasks.spawn(async move {
             let unproved_token = ticket.unproved_token.clone();
-            let settled = rechecks.settle(&presented, &base, unproved_token).await;
+            let settled = rechecks.settle(&presented, base, unproved_token).await;
             rechecks.metrics.recheck(settled.outcome.as_str());
             rechecks.ledger.settle(ticket, settled);
         }));
@@ -68,38 +69,26 @@ impl Rechecks {
     async fn settle(
         &self,
         presented: &Session,
-        base: &Arc<Session>,
-        unproved_token: Option<SecretText>,
+        mut base: Arc<Session>,
+        mut unproved_token: Option<SecretText>,
     ) -> Settled {
-        let mut base = Arc::clone(base);
-        let mut lease = None;
-        loop {
-            let turn = self
-                .store
-                .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE);
-            match turn.await {
-                Turn::Done(published) => {
-                    let Some(session) = self.open_published(&base, &published) else {
-                        break;
-                    };
-                    let now = self.clock.now();
-                    if self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current {
-                        return Settled {
-                            end: now.plus(self.result_life(presented, &session)),
-                            outcome: Outcome::Confirmed(session),
-                            unproved_token: None,
-                            paused: None,
-                        };
-                    }
-                    // Newer than what was presented, and yet old: this is what Logto has to be asked about.
-                    base = session;
-                }
-                Turn::Lead(taken) => {
-                    lease = Some(taken);
-                    break;
-                }
-                Turn::Alone => break,
-            }
+        let known_before = base.checked_at();
+        let (lease, decided) = self.turn(&mut base).await;
+        if let Some(outcome) = decided {
+            let end = match &outcome {
+                Outcome::Confirmed(session) => self.result_life(presented, session),
+                _ => RESULT_KEPT,
+            };
+            return Settled {
+                end: self.clock.now().plus(end),
+                outcome,
+                unproved_token: None,
+                paused: None,
+            };
+        }
+        if base.checked_at() > known_before {
+            // Another replica has got on since.
+            unproved_token = None;
         }
         let answer = self.ask(&base, unproved_token).await;
         let now = self.clock.now();
@@ -130,6 +119,40 @@ impl Rechecks {
             unproved_token: answer.unproved_token,
             paused,
             end: now.plus(kept_for),
+        }
+    }
+
+    /// Waits for the turn to ask, unless another replica has just found out. A result that is itself due again decides
+    /// nothing, but it has the refresh token in use: it becomes the base.
+    async fn turn(&self, base: &mut Arc<Session>) -> (Option<Lease>, Option<Outcome>) {
+        loop {
+            let turn = self
+                .store
+                .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
+                .await;
+            // Whoever had the lease before may have found that it is over.
+            if let Some(cause) = self.store.revocations().ended(&base.marks()) {
+                return (None, Some(Outcome::Ended(cause)));
+            }
+            let published = match turn {
+                Turn::Lead(lease) => return (Some(lease), None),
+                Turn::Alone => return (None, None),
+                Turn::Stopping => {
+                    let now = self.clock.now();
+                    let outcome = self.without_an_answer(&base.marks(), base.checked_at(), now);
+                    return (None, Some(outcome));
+                }
+                Turn::Done(published) => published,
+            };
+            let Some(session) = self.open_published(base, &published) else {
+                return (None, None);
+            };
+            let now = self.clock.now();
+            if self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current {
+                return (None, Some(Outcome::Confirmed(session)));
+            }
+            // Newer each time, so this comes to an end.
+            *base = session;
         }
     }
 

@@ -66,6 +66,9 @@ pub(super) async fn begin(
     let deadline = monotonic() + patience;
     let mut look = FIRST_LOOK;
     loop {
+        if shared.stop.is_cancelled() {
+            return Turn::Stopping;
+        }
         let Some(mut connection) = shared.connection() else {
             return Turn::Alone;
         };

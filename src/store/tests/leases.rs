@@ -46,7 +46,7 @@ async fn of_a_hundred_callers_on_three_replicas_one_leads() {
                         assert_eq!(done, result(200));
                         false
                     }
-                    Turn::Alone => panic!("nobody is alone here"),
+                    other => panic!("nobody is alone here: {other:?}"),
                 }
             })
         })
@@ -97,6 +97,20 @@ async fn a_leader_that_gives_up_is_followed_at_once() {
         .begin_recheck(session(1), UnixSeconds::new(1), patience)
         .await;
     assert!(matches!(turn, Turn::Done(_)));
+}
+
+#[tokio::test]
+async fn a_replica_that_stops_does_not_spend_what_another_may_have_spent() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let a = Replica::start(&redis.url()).await;
+    let b = Replica::start(&redis.url()).await;
+    let _lease = leads(&a, 100).await;
+    let stop = async {
+        sleep(Duration::from_millis(100)).await;
+        b.store.stop();
+    };
+    let (turn, ()) = tokio::join!(turn(&b, 100), stop);
+    assert!(matches!(turn, Turn::Stopping), "{turn:?}");
 }
 
 #[tokio::test]
