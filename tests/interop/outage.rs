@@ -15,6 +15,7 @@ use crate::support::runner::Scenarios;
 use crate::support::setting::{Around, metric};
 use crate::support::visitor::{Answer, Visitor};
 use crate::support::wait::eventually;
+use crate::support::webhook;
 
 pub fn add_to(scenarios: &mut Scenarios) {
     scenarios.add_patient("outage::refused_connections", || outage(Kind::Refused));
@@ -61,12 +62,19 @@ async fn outage(kind: Kind) {
     let (proxy, provider) = (around.proxy().await, &around.provider);
     let address = proxy.url("/headers");
     let people = people(&proxy).await;
-    sleep(RECHECK).await;
-    match kind {
-        Kind::Refused => provider.listening(false).await,
-        Kind::Frozen => provider.freeze(),
-    }
+    let lasts = match kind {
+        Kind::Refused => {
+            provider.listening(false).await;
+            Duration::from_secs(12)
+        }
+        // A token call is given up after 30 s, since its answer may bring the one refresh token that is good.
+        Kind::Frozen => {
+            provider.freeze();
+            Duration::from_secs(33)
+        }
+    };
     let began = monotonic();
+    webhook::user_changed(&proxy.url(""), "plain0000001").await;
 
     // All are due, and go on working.
     let served = async {
@@ -74,7 +82,7 @@ async fn outage(kind: Kind) {
             let (mut tab, address) = (person.tab(), &address);
             async move {
                 let mut slowest = Duration::ZERO;
-                while began.elapsed() < Duration::from_secs(15) {
+                while began.elapsed() < lasts {
                     let before = monotonic();
                     let answer = tab.fetch(address).await;
                     slowest = slowest.max(before.elapsed());
@@ -87,10 +95,13 @@ async fn outage(kind: Kind) {
         join_all(work).await.into_iter().max().expect("somebody")
     };
     let known = async {
-        eventually("newcomers are told", || async {
-            is_unavailable(&at_the_door(&proxy).await).then(|| began.elapsed())
-        })
-        .await
+        while began.elapsed() < lasts {
+            if is_unavailable(&at_the_door(&proxy).await) {
+                return began.elapsed();
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        panic!("newcomers were never told");
     };
     let (slowest, known) = tokio::join!(served, known);
     let calls = metric(&proxy, "logto_proxy_logto_calls_total{").await;

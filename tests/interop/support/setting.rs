@@ -30,8 +30,13 @@ impl Around {
 
     /// A deployment between them, which takes webhooks and re-checks as often as the configuration allows.
     pub fn deployment(&self) -> Deployment {
+        self.deployment_with_recheck("10s")
+    }
+
+    /// The same with another `session.recheck`.
+    pub fn deployment_with_recheck(&self, recheck: &str) -> Deployment {
         Deployment::new(&self.place, self.app.address(), &self.provider)
-            .session("recheck = \"10s\"")
+            .session(&format!("recheck = \"{recheck}\""))
             .section(&webhook::section())
     }
 
