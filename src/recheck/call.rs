@@ -92,6 +92,8 @@ impl Rechecks {
                 self.end(base, *cause, now).await;
                 (RESULT_KEPT, UnixSeconds::default())
             }
+            // Nothing was found that a pause would pass over: until the sign-in, everyone who asks is told the same.
+            Outcome::NeedsSignIn => (RESULT_KEPT, UnixSeconds::default()),
             // A token that only this process knows is kept for as long as the browser may come back.
             _ if answer.unproved_token.is_some() => (self.cookies.limits().idle, now.plus(RETRY_PAUSE)),
             _ => (RESULT_KEPT, now.plus(RETRY_PAUSE)),
