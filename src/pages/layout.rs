@@ -27,6 +27,7 @@ h2{margin:0;font-size:1.05rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;margin:.5rem 0}\
 dt{color:var(--soft)}\
 dd{margin:0}\
+time{white-space:nowrap}\
 .here{display:inline-block;margin:.25rem 0 0;padding:0 .6rem;border:1px solid var(--line);border-radius:1rem;font-size:.875rem}\
 @media(max-width:30rem){body{padding:.75rem}main{padding:1.25rem}dl{grid-template-columns:1fr}dd{margin-bottom:.5rem}}\
 :focus-visible{outline:3px solid var(--accent);outline-offset:3px}";

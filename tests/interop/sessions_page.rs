@@ -168,6 +168,18 @@ async fn one_browser_ends_the_other() {
         401
     );
 
+    assert_no_complaint(&here).await;
+    // It would have been seen: the policy lets nothing be fetched.
+    here.run_async("await fetch('/headers')").await;
+    let complaints = here.complaints().await;
+    assert!(
+        complaints.iter().any(|entry| entry["source"] == "security"
+            || entry["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("Content Security Policy"))),
+        "{complaints:?}"
+    );
+
     // Its own end is a sign-out, at Logto too.
     here.click(".list > li:first-child button").await;
     eventually("nobody is signed in at the provider", || async {
