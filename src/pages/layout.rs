@@ -14,7 +14,7 @@ const STYLE: &str = "\
 *{box-sizing:border-box}\
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--back);color:var(--text);font:1rem/1.6 system-ui,sans-serif}\
 main{max-width:34rem;width:100%;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;overflow-wrap:anywhere}\
-h1{margin:0 0 .75rem;font-size:1.4rem;line-height:1.3}\
+h1{margin:0 0 .75rem;font-size:1.4rem;line-height:1.3;text-wrap:balance}\
 .app{margin:0 0 1rem;color:var(--soft)}\
 .small{font-size:.875rem;color:var(--soft)}\
 a{color:var(--accent)}\
