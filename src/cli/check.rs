@@ -54,9 +54,16 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         .routes
         .into_iter()
         .map(|row| {
+            let without = match (row.access, row.unauthenticated) {
+                ("public", _) => "passes, identity never sent",
+                ("optional", _) => "passes",
+                (_, "auto") => "a page goes to the sign-in, a script gets 401",
+                (_, "redirect") => "goes to the sign-in",
+                (_, other) => other,
+            };
             (
                 row.path,
-                format!("{:13}  without a session: {}", row.access, row.unauthenticated),
+                format!("{:13}  without a session: {without}", row.access),
             )
         })
         .collect();

@@ -5,7 +5,7 @@ use super::{Outcome, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::identity::Claims;
 use crate::logto::{
-    CheckFailure, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
+    CheckFailure, LogtoError, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
 };
 use crate::secret::SecretText;
 use crate::session::session::Confirmation;
@@ -47,19 +47,23 @@ impl Rechecks {
     pub(super) fn begin(self: &Arc<Self>, ticket: Ticket, view: &SessionView) -> Flight {
         let flight = ticket.flight();
         let rechecks = Arc::clone(self);
-        let base = ticket
-            .newer
-            .clone()
-            .unwrap_or_else(|| Arc::new(view.to_session()));
+        let presented = Arc::new(view.to_session());
+        let base = ticket.newer.clone().unwrap_or_else(|| Arc::clone(&presented));
         drop(self.tasks.spawn(async move {
-            let settled = rechecks.settle(&base, ticket.unproved_token.clone()).await;
+            let unproved_token = ticket.unproved_token.clone();
+            let settled = rechecks.settle(&presented, &base, unproved_token).await;
             rechecks.metrics.recheck(settled.outcome.as_str());
             rechecks.ledger.settle(ticket, settled);
         }));
         flight
     }
 
-    async fn settle(&self, base: &Arc<Session>, unproved_token: Option<SecretText>) -> Settled {
+    async fn settle(
+        &self,
+        presented: &Session,
+        base: &Arc<Session>,
+        unproved_token: Option<SecretText>,
+    ) -> Settled {
         let mut lease = None;
         match self
             .store
@@ -68,7 +72,7 @@ impl Rechecks {
         {
             Turn::Done(published) => {
                 if let Some(session) = self.open_published(base, &published) {
-                    let end = self.clock.now().plus(self.result_life(base, &session));
+                    let end = self.clock.now().plus(self.result_life(presented, &session));
                     return Settled {
                         outcome: Outcome::Confirmed(session),
                         unproved_token: None,
@@ -84,7 +88,7 @@ impl Rechecks {
         let now = self.clock.now();
         let (kept_for, paused_until) = match &answer.outcome {
             Outcome::Confirmed(session) => {
-                let keep = self.result_life(base, session);
+                let keep = self.result_life(presented, session);
                 self.publish(lease, base, session, keep).await;
                 (keep, UnixSeconds::default())
             }
@@ -107,13 +111,14 @@ impl Rechecks {
     }
 
     /// An old cookie whose refresh token is still the one in use can be asked about again; one whose token was rotated must
-    /// meet the result for as long as it may come back.
-    fn result_life(&self, base: &Session, session: &Session) -> Duration {
+    /// meet the result for as long as it may come back; a stream that began with it comes back at each re-check.
+    fn result_life(&self, presented: &Session, session: &Session) -> Duration {
         let token = |session: &Session| session.refresh_token().map(|token| token.expose().to_owned());
-        if token(base) == token(session) {
+        if token(presented) == token(session) {
             RESULT_KEPT
         } else {
-            self.cookies.limits().idle
+            let until_asked_again = self.limits.recheck.saturating_mul(2);
+            self.cookies.limits().idle.max(until_asked_again)
         }
     }
 
@@ -200,7 +205,7 @@ impl Rechecks {
                 Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
                 Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
                 Verdict::Transient => {
-                    tracing::warn!(error = %failure.error, "a session could not be re-checked");
+                    tell(&failure.error);
                     Answer {
                         outcome: self.without_an_answer(&base.marks(), base.checked_at(), now),
                         unproved_token: failure.refresh_token,
@@ -241,7 +246,7 @@ impl Rechecks {
             Err(CheckFailure::Refused) => Outcome::NeedsSignIn,
             Err(CheckFailure::OtherUser) => Outcome::Ended(Cause::OtherUser),
             Err(CheckFailure::Transient(error)) => {
-                tracing::warn!(%error, "a session could not be re-checked");
+                tell(&error);
                 self.without_an_answer(&base.marks(), base.checked_at(), now)
             }
         }
@@ -271,6 +276,16 @@ impl Rechecks {
         let asked = self.store.revocations().recheck_asked_at(&base.marks());
         let after = asked.map_or(now, |at| at.plus(second).max(now));
         after.min(now.plus(MOST_AHEAD))
+    }
+}
+
+/// Says why Logto did not answer. Of calls that were held back it was told when the first of them was: in an outage there is
+/// one every few seconds for each session.
+fn tell(error: &LogtoError) {
+    if matches!(error.kind(), LogtoErrorKind::Away) {
+        tracing::debug!(%error, "a session was not re-checked");
+    } else {
+        tracing::warn!(%error, "a session could not be re-checked");
     }
 }
 

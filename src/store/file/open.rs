@@ -2,31 +2,24 @@
 //!
 //! A file that is damaged is reported and left alone. To begin anew instead would accept every session that was ended.
 
+use super::held::Held;
 use super::tables::Fault;
 use crate::store::error::OpenError;
-use redb::{Builder, Database, Error};
+use redb::Error;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// Bytes of the file that redb may hold in memory.
-const CACHE: usize = 4 << 20;
 /// Read and written by its user alone.
 const MODE: u32 = 0o600;
 /// How each file of redb begins.
 const MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// Opens the file, or makes it. Every page of it is checked.
-pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
-    let file = open_file(path)?;
-    let mut database = guarded(|| Ok(Builder::new().set_cache_size(CACHE).create_file(file)?))
-        .map_err(|fault| refused(path, fault))?;
-    // What cannot be mended is an error: every commit was written in two phases, so an older state is never taken for
-    // the newest.
-    guarded(|| Ok(database.check_integrity()?)).map_err(|fault| refused(path, fault))?;
-    Ok(database)
+pub(super) fn open(path: &Path) -> Result<Held, OpenError> {
+    Held::open(open_file(path)?).map_err(|fault| refused(path, fault))
 }
 
 fn open_file(path: &Path) -> Result<File, OpenError> {

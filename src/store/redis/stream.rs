@@ -19,6 +19,14 @@ impl EntryId {
     pub(super) const fn at(milliseconds: u64) -> Self {
         Self(milliseconds, 0)
     }
+
+    /// The first there could be after it.
+    pub(super) const fn next(self) -> Self {
+        match self.1.checked_add(1) {
+            Some(number) => Self(self.0, number),
+            None => Self(self.0.saturating_add(1), 0),
+        }
+    }
 }
 
 impl FromStr for EntryId {
