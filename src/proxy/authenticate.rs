@@ -29,22 +29,14 @@ pub(super) enum Caller {
 pub(super) struct Standing {
     /// What the upstream may be told, when there is a session that may be used.
     pub(super) identity: Option<ProjectedHeaders>,
-    /// That session.
-    pub(super) session: Option<Held>,
+    /// That session, as last confirmed; the cookie may be older.
+    pub(super) session: Option<Arc<SessionView>>,
     /// Session cookies that the answer sets.
     pub(super) renewal: Vec<HeaderValue>,
     /// Whether the cookies are to be taken away.
     pub(super) refused: bool,
     /// Whether a sign-in without a question may bring the session back.
     pub(super) renewable: bool,
-}
-
-/// A session that a request passes because of.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) view: Arc<SessionView>,
-    /// When Logto confirmed it, as far as this proxy knows; the cookie may say less.
-    pub(super) checked_at: UnixSeconds,
 }
 
 /// Opens the session cookies of a request, and notes whose they are. No I/O, no lock, one AEAD.
@@ -112,10 +104,7 @@ impl Standing {
         };
         Self {
             identity: Some(view.headers(&gate.header_rules)),
-            session: Some(Held {
-                checked_at: view.checked_at(),
-                view,
-            }),
+            session: Some(view),
             renewal,
             ..Self::nobody()
         }
@@ -139,10 +128,7 @@ impl Standing {
                 session.project(&gate.header_rules);
                 Self {
                     identity: Some(session.headers().clone()),
-                    session: Some(Held {
-                        view,
-                        checked_at: session.checked_at(),
-                    }),
+                    session: Some(SessionView::of(&session).map_or(view, Arc::new)),
                     renewal: renewed(gate, session, request, now),
                     ..Self::nobody()
                 }

@@ -1,6 +1,6 @@
 //! The one call about a session: whoever leads makes it, for this process and, through the store, for all replicas.
 
-use super::ledger::{Flight, Settled, Ticket};
+use super::ledger::{Flight, Pause, Paused, Settled, Ticket};
 use super::{Outcome, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::identity::Claims;
@@ -14,6 +14,7 @@ use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
 use crate::store::{Lease, Published, Turn};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// How long the cookie from before a re-check is answered with its result.
 const RESULT_KEPT: Duration = Duration::from_secs(60);
@@ -22,8 +23,13 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// How long this replica waits for another one's call: longer than any call takes, since to ask with a refresh token that the
 /// other one has spent would end the grant. One that died is replaced much sooner.
 const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
-/// A lost answer is asked for again only this soon: Logto accepts a refresh token for 3 s after it was rotated, and revokes the
-/// whole grant when it comes later.
+/// A lost answer is asked for again after these pauses, and only this soon: Logto accepts a refresh token for 3 s after it was
+/// rotated, and revokes the whole grant when it comes later.
+const REPEATS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+];
 const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How far a replica's clock may be ahead.
@@ -77,34 +83,41 @@ impl Rechecks {
                 end: self.clock.now().plus(end),
                 outcome,
                 unproved_token: None,
-                paused_until: UnixSeconds::default(),
+                paused: None,
             };
         }
         if base.checked_at() > known_before {
             // Another replica has got on since.
             unproved_token = None;
         }
-        let base = &base;
-        let answer = self.ask(base, unproved_token).await;
+        let answer = self.ask(&base, unproved_token).await;
         let now = self.clock.now();
-        let (kept_for, paused_until) = match &answer.outcome {
+        let paused = |pause| {
+            Some(Paused {
+                pause,
+                until: now.plus(RETRY_PAUSE),
+                checked_at: base.checked_at(),
+            })
+        };
+        let (kept_for, paused) = match &answer.outcome {
             Outcome::Confirmed(session) => {
                 let keep = self.result_life(presented, session);
-                self.publish(lease, base, session, keep).await;
-                (keep, UnixSeconds::default())
+                self.publish(lease, &base, session, keep).await;
+                (keep, None)
             }
             Outcome::Ended(cause) => {
-                self.end(base, *cause, now).await;
-                (RESULT_KEPT, UnixSeconds::default())
+                self.end(&base, *cause, now).await;
+                (RESULT_KEPT, None)
             }
+            Outcome::NeedsSignIn => (RESULT_KEPT, paused(Pause::NeedsSignIn)),
             // A token that only this process knows is kept for as long as the browser may come back.
-            _ if answer.unproved_token.is_some() => (self.cookies.limits().idle, now.plus(RETRY_PAUSE)),
-            _ => (RESULT_KEPT, now.plus(RETRY_PAUSE)),
+            _ if answer.unproved_token.is_some() => (self.cookies.limits().idle, paused(Pause::Unanswered)),
+            _ => (RESULT_KEPT, paused(Pause::Unanswered)),
         };
         Settled {
             outcome: answer.outcome,
             unproved_token: answer.unproved_token,
-            paused_until,
+            paused,
             end: now.plus(kept_for),
         }
     }
@@ -205,8 +218,12 @@ impl Rechecks {
         let now = self.clock.now();
         // Taken before the call: what is learnt during it asks for another one.
         let at = self.answers_marks(base, now);
-        if let Some(token) = unproved_token.or_else(|| base.refresh_token().cloned()) {
-            return self.refresh(base, token, at, now).await;
+        if let Some(token) = unproved_token.as_ref().or_else(|| base.refresh_token()) {
+            let mut answer = self.refresh(base, token, at, now).await;
+            if let Outcome::Kept | Outcome::Unconfirmed = answer.outcome {
+                answer.unproved_token = answer.unproved_token.or(unproved_token);
+            }
+            return answer;
         }
         match base.access_token() {
             Some((token, expires)) if expires > now => self.ask_userinfo(base, token, at, now).await.into(),
@@ -219,18 +236,21 @@ impl Rechecks {
     }
 
     /// By the refresh token. Roles, organizations and names come from the new ID token.
-    async fn refresh(&self, base: &Session, token: SecretText, at: UnixSeconds, now: UnixSeconds) -> Answer {
+    async fn refresh(&self, base: &Session, token: &SecretText, at: UnixSeconds, now: UnixSeconds) -> Answer {
         let begun = monotonic();
         let request = || RefreshRequest {
             refresh_token: token.clone(),
             subject: base.subject().to_owned(),
         };
         let mut result = self.logto.refresh(request()).await;
-        if let Err(failure) = &result
-            && is_lost_answer(failure)
-            && monotonic().saturating_duration_since(begun) < REPEAT_WITHIN
-        {
-            result = self.logto.refresh(request()).await;
+        if result.as_ref().is_err_and(is_lost_answer) {
+            for pause in REPEATS {
+                if !result.as_ref().is_err_and(is_unanswered) || begun.elapsed() + pause >= REPEAT_WITHIN {
+                    break;
+                }
+                sleep(pause).await;
+                result = self.logto.refresh_again(request()).await;
+            }
         }
         match result {
             Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at))).into(),
@@ -323,6 +343,11 @@ fn tell(error: &LogtoError) {
 }
 
 /// Whether the connection broke, so that Logto may have rotated the token without this proxy learning the new one.
-fn is_lost_answer(failure: &RefreshFailure) -> bool {
-    matches!(failure.error.kind(), LogtoErrorKind::Unreachable)
+const fn is_lost_answer(failure: &RefreshFailure) -> bool {
+    matches!(failure.error.kind(), LogtoErrorKind::Interrupted)
+}
+
+/// Whether the new token is still to be had: Logto could not be asked, or not say.
+const fn is_unanswered(failure: &RefreshFailure) -> bool {
+    failure.error.is_transient() && failure.refresh_token.is_none()
 }

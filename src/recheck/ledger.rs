@@ -19,7 +19,20 @@ use tokio::time::Instant;
 const MOST_ENTRIES: usize = 20_000;
 
 /// Carries the outcome of a call to all who wait for it.
-pub(super) type Flight = watch::Receiver<Option<Outcome>>;
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) outcome: watch::Receiver<Option<Outcome>>,
+    pub(super) begun: Instant,
+}
+
+/// Why no call is made for a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Logto did not answer.
+    Unanswered,
+    /// There was nothing to ask it with.
+    NeedsSignIn,
+}
 
 /// Calls under way and their results, by session.
 #[derive(Debug, Default)]
@@ -34,17 +47,23 @@ struct Entries {
     by_end: BTreeSet<(UnixSeconds, SessionId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
-    /// The call under way, and when it began.
-    flight: Option<(Flight, Instant)>,
+    flight: Option<Flight>,
     latest: Option<Arc<Session>>,
     /// A refresh token that Logto issued with an answer that could not be proved yet.
     unproved_token: Option<SecretText>,
-    /// No call before this.
-    paused_until: UnixSeconds,
+    paused: Option<Paused>,
     /// When it may be forgotten.
     end: UnixSeconds,
+}
+
+/// No call before a moment about a session that was confirmed no later than the one asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paused {
+    pub(super) pause: Pause,
+    pub(super) until: UnixSeconds,
+    pub(super) checked_at: UnixSeconds,
 }
 
 /// What someone who asks about a session has to do.
@@ -52,10 +71,10 @@ struct Entry {
 pub(super) enum Step {
     /// Nothing: the session was confirmed after the cookie was made.
     Known(Arc<Session>),
-    /// Wait for the call that is under way since then.
-    Wait(Flight, Instant),
-    /// Nothing: Logto did not answer a moment ago.
-    Paused,
+    /// Wait for the call that is under way.
+    Wait(Flight),
+    /// Nothing: a call a moment ago was of no use.
+    Paused(Pause),
     /// Make the call.
     Lead(Ticket),
 }
@@ -69,6 +88,7 @@ pub(super) struct Ticket {
     /// To be used instead of the session's refresh token.
     pub(super) unproved_token: Option<SecretText>,
     outcome: watch::Sender<Option<Outcome>>,
+    begun: Instant,
 }
 
 /// How a call ended.
@@ -76,8 +96,7 @@ pub(super) struct Ticket {
 pub(super) struct Settled {
     pub(super) outcome: Outcome,
     pub(super) unproved_token: Option<SecretText>,
-    /// No further call before this.
-    pub(super) paused_until: UnixSeconds,
+    pub(super) paused: Option<Paused>,
     /// The result may be forgotten then.
     pub(super) end: UnixSeconds,
 }
@@ -104,24 +123,26 @@ impl Ledger {
             return Step::Known(Arc::clone(latest));
         }
         if let Some(entry) = known {
-            let under_way = entry.flight.as_ref().filter(|(flight, _)| is_held(flight));
-            if let Some((flight, begun)) = under_way {
-                return Step::Wait(flight.clone(), *begun);
+            let under_way = entry.flight.as_ref().filter(|flight| is_held(flight));
+            if let Some(flight) = under_way {
+                return Step::Wait(flight.clone());
             }
-            if entry.paused_until > now {
-                return Step::Paused;
+            let is_paused = |paused: &Paused| paused.until > now && checked_at <= paused.checked_at;
+            if let Some(paused) = entry.paused.filter(is_paused) {
+                return Step::Paused(paused.pause);
             }
         }
         let newer = newer.cloned();
         let unproved_token = known.and_then(|entry| entry.unproved_token.clone());
-        let (outcome, flight) = watch::channel(None);
-        entries.begin(session, flight);
-        Step::Lead(Ticket {
+        let ticket = Ticket {
             session,
             newer,
             unproved_token,
-            outcome,
-        })
+            outcome: watch::Sender::new(None),
+            begun: monotonic(),
+        };
+        entries.begin(session, ticket.flight());
+        Step::Lead(ticket)
     }
 
     /// Notes how the call ended and tells all who wait.
@@ -131,6 +152,20 @@ impl Ledger {
         drop(entries);
         // Nobody may be waiting; that is no fault.
         let _ = ticket.outcome.send(Some(settled.outcome));
+    }
+
+    /// Has no call made about a session for a while.
+    pub(super) fn pause(&self, session: SessionId, paused: Paused) {
+        let mut entries = self.lock();
+        let entry = entries.by_session.entry(session).or_default();
+        entry.paused = Some(paused);
+        if entry.flight.is_none() {
+            let former = entry.end;
+            entry.end = former.max(paused.until);
+            let end = entry.end;
+            entries.by_end.remove(&(former, session));
+            entries.by_end.insert((end, session));
+        }
     }
 
     /// The last confirmed state of a session, when it is newer than a cookie's.
@@ -147,35 +182,24 @@ impl Ledger {
 
 /// Whether somebody still works on it: a task that was ended half-way has dropped its sender.
 fn is_held(flight: &Flight) -> bool {
-    flight.has_changed().is_ok()
+    flight.outcome.has_changed().is_ok()
 }
 
 impl Ticket {
     /// Where the outcome will come out.
     pub(super) fn flight(&self) -> Flight {
-        self.outcome.subscribe()
+        Flight {
+            outcome: self.outcome.subscribe(),
+            begun: self.begun,
+        }
     }
 }
 
 impl Entries {
     fn begin(&mut self, session: SessionId, flight: Flight) {
-        let flight = Some((flight, monotonic()));
-        match self.by_session.get_mut(&session) {
-            Some(entry) => {
-                self.by_end.remove(&(entry.end, session));
-                entry.flight = flight;
-            }
-            None => {
-                let entry = Entry {
-                    flight,
-                    latest: None,
-                    unproved_token: None,
-                    paused_until: UnixSeconds::default(),
-                    end: UnixSeconds::default(),
-                };
-                self.by_session.insert(session, entry);
-            }
-        }
+        let entry = self.by_session.entry(session).or_default();
+        self.by_end.remove(&(entry.end, session));
+        entry.flight = Some(flight);
     }
 
     fn settle(&mut self, session: SessionId, settled: &Settled) {
@@ -190,12 +214,9 @@ impl Entries {
         }
         entry.flight = None;
         entry.unproved_token.clone_from(&settled.unproved_token);
-        entry.paused_until = settled.paused_until;
-        // A call that failed does not shorten the life of an earlier result.
-        entry.end = match settled.outcome {
-            Outcome::Confirmed(_) | Outcome::Ended(_) => settled.end,
-            _ => entry.end.max(settled.end),
-        };
+        entry.paused = settled.paused;
+        // What follows a rotation serves those who come with the cookie from before it, so it is kept no shorter.
+        entry.end = entry.end.max(settled.end);
         self.by_end.insert((entry.end, session));
     }
 

@@ -10,7 +10,7 @@ mod ledger;
 
 pub use ledger::Ledger;
 
-use crate::clock::{Clock, UnixSeconds, monotonic};
+use crate::clock::{Clock, UnixSeconds};
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
 use crate::session::freshness::{Freshness, RecheckLimits, freshness};
@@ -19,14 +19,17 @@ use crate::session::{Cause, Session, SessionCookies, SessionView};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use ledger::Step;
+use ledger::{Pause, Paused, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long requests wait for a call, from its beginning, when their session may be served without; the call goes on.
+/// How long a request waits for a call when its session may be served without; the call goes on.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits when the session may not.
 const LONG_PATIENCE: Duration = Duration::from_secs(12);
+
+/// Pause after a silent sign-in that Logto did not answer. As long as a browser is not sent on another one.
+const SIGN_IN_PAUSE: Duration = Duration::from_secs(30);
 
 /// What re-checks are made of. Made anew at a reload; the ledger moves over.
 #[derive(Debug, Clone)]
@@ -87,41 +90,40 @@ impl Rechecks {
         self.freshness_at(&view.marks(), view.checked_at(), now)
     }
 
-    /// As [`Rechecks::freshness`], of a session that was confirmed later than its cookie says.
-    pub fn freshness_since(
-        &self,
-        view: &SessionView,
-        confirmed_at: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Freshness {
-        self.freshness_at(&view.marks(), confirmed_at, now)
-    }
-
     /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
         let is_current = |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;
-        let flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
+        let mut flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
             Step::Known(session) => {
                 self.metrics.recheck("reused");
                 return Outcome::Confirmed(session);
             }
-            Step::Lead(ticket) => Some((self.begin(ticket, view), monotonic())),
-            Step::Wait(flight, begun) => Some((flight, begun)),
-            Step::Paused => None,
-        };
-        let Some((mut flight, begun)) = flight else {
-            return self.unanswered(view, now);
+            Step::Lead(ticket) => self.begin(ticket, view),
+            Step::Wait(flight) => flight,
+            Step::Paused(Pause::NeedsSignIn) => return Outcome::NeedsSignIn,
+            Step::Paused(Pause::Unanswered) => return self.unanswered(view, now),
         };
         let patience = match self.freshness(view, now) {
             Freshness::Overdue => LONG_PATIENCE,
-            // For the call, not for each request: a slow Logto must not slow every one of them down.
-            Freshness::Due | Freshness::Current => PATIENCE.saturating_sub(begun.elapsed()),
+            // Once for a call, not once for each request of a page.
+            Freshness::Due | Freshness::Current => PATIENCE.saturating_sub(flight.begun.elapsed()),
         };
-        match tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await {
+        match tokio::time::timeout(patience, flight.outcome.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or(Outcome::Unconfirmed),
             // Nobody will say, or not soon.
             Ok(Err(_)) | Err(_) => self.unanswered(view, now),
         }
+    }
+
+    /// Notes that a sign-in which was to confirm a session met a Logto that did not answer: for a while the session is
+    /// served as it is, within its grace.
+    pub fn sign_in_unanswered(&self, session: &Session) {
+        let paused = Paused {
+            pause: Pause::Unanswered,
+            until: self.clock.now().plus(SIGN_IN_PAUSE),
+            checked_at: session.checked_at(),
+        };
+        self.ledger.pause(session.id(), paused);
     }
 
     fn unanswered(&self, view: &SessionView, now: UnixSeconds) -> Outcome {
