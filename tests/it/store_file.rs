@@ -73,7 +73,7 @@ async fn a_sign_out_survives_a_kill_with_a_file_and_not_with_memory() {
         if !survives {
             let said = processes.until_said(0, "store of sessions that have ended");
             assert!(
-                said.contains("memory: revocations are lost at a restart"),
+                said.contains("memory: a restart forgets which sessions have ended"),
                 "{said}"
             );
         }
