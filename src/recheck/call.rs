@@ -8,6 +8,7 @@ use crate::logto::{
     CheckFailure, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
 };
 use crate::secret::SecretText;
+use crate::session::freshness::Freshness;
 use crate::session::session::Confirmation;
 use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
 use crate::store::{Lease, Published, Turn};
@@ -26,6 +27,8 @@ const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How far a replica's clock may be ahead.
 const MOST_AHEAD: Duration = Duration::from_secs(30);
+/// Results of others that are looked at before Logto is asked. One is the rule; each further one is newer.
+const MOST_RESULTS: usize = 3;
 
 /// What Logto had to say.
 struct Answer {
@@ -59,34 +62,51 @@ impl Rechecks {
         flight
     }
 
-    async fn settle(&self, base: &Arc<Session>, unproved_token: Option<SecretText>) -> Settled {
+    async fn settle(&self, base: &Arc<Session>, mut unproved_token: Option<SecretText>) -> Settled {
+        let _turn = self.ledger.turn().await;
+        let mut base = Arc::clone(base);
+        let mut learnt = None;
         let mut lease = None;
-        match self
-            .store
-            .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
-            .await
-        {
-            Turn::Done(published) => {
-                if let Some(session) = self.open_published(base, &published) {
-                    let end = self.clock.now().plus(self.result_life(base, &session));
-                    return Settled {
-                        outcome: Outcome::Confirmed(session),
-                        unproved_token: None,
-                        paused_until: UnixSeconds::default(),
-                        end,
-                    };
+        for _ in 0..MOST_RESULTS {
+            match self
+                .store
+                .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
+                .await
+            {
+                Turn::Done(published) => match self.open_published(&base, &published) {
+                    Some(session) if self.is_current(&session) => {
+                        let end = self.clock.now().plus(self.result_life(&base, &session));
+                        return Settled {
+                            outcome: Outcome::Confirmed(session),
+                            learnt: None,
+                            unproved_token: None,
+                            paused_until: UnixSeconds::default(),
+                            end,
+                        };
+                    }
+                    // Newer, but to be confirmed itself. Its refresh token is the one to use.
+                    Some(session) => {
+                        learnt = Some(Arc::clone(&session));
+                        base = session;
+                        unproved_token = None;
+                    }
+                    None => break,
+                },
+                Turn::Lead(taken) => {
+                    lease = Some(taken);
+                    break;
                 }
+                Turn::Alone => break,
             }
-            Turn::Lead(taken) => lease = Some(taken),
-            Turn::Alone => {}
         }
+        let base = &base;
         let answer = self.ask(base, unproved_token).await;
         let now = self.clock.now();
         let (kept_for, paused_until) = match &answer.outcome {
             Outcome::Confirmed(session) => {
                 let keep = self.result_life(base, session);
                 self.publish(lease, base, session, keep).await;
-                (keep, UnixSeconds::default())
+                (keep, self.paused_after(base, now))
             }
             Outcome::Ended(cause) => {
                 self.end(base, *cause, now).await;
@@ -98,9 +118,23 @@ impl Rechecks {
         };
         Settled {
             outcome: answer.outcome,
+            learnt,
             unproved_token: answer.unproved_token,
             paused_until,
             end: now.plus(kept_for),
+        }
+    }
+
+    fn is_current(&self, session: &Session) -> bool {
+        self.freshness_at(&session.marks(), session.checked_at(), self.clock.now()) == Freshness::Current
+    }
+
+    /// A notice from so far ahead that no call answers it must not cost one for each request.
+    fn paused_after(&self, base: &Session, now: UnixSeconds) -> UnixSeconds {
+        let asked = self.store.revocations().recheck_asked_at(&base.marks());
+        match asked {
+            Some(at) if at >= now.plus(MOST_AHEAD) => now.plus(RETRY_PAUSE),
+            _ => UnixSeconds::default(),
         }
     }
 

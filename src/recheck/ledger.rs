@@ -2,7 +2,8 @@
 //!
 //! Promises one call at a time for a session, whoever asks, and that the result reaches those who come late with the cookie
 //! from before it: for a minute, and when the refresh token has changed for as long as that cookie might come back, since
-//! using the old token would make Logto revoke the whole grant. Bounded: the results that would be forgotten first are dropped
+//! using the old token would make Logto revoke the whole grant. Promises too that Logto is asked about few sessions at a
+//! time, however many are due. Bounded: the results that would be forgotten first are dropped
 //! first. Survives a reload.
 
 use super::Outcome;
@@ -12,18 +13,31 @@ use crate::session::Session;
 use crate::session::session::SessionId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 /// Most sessions with a call under way or a result that is kept.
 const MOST_ENTRIES: usize = 20_000;
+
+/// Calls at once. When everybody is to be confirmed anew, the others wait for their turn.
+const MOST_CALLS: usize = 32;
 
 /// Carries the outcome of a call to all who wait for it.
 pub(super) type Flight = watch::Receiver<Option<Outcome>>;
 
 /// Calls under way and their results, by session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     entries: Mutex<Entries>,
+    calls: Semaphore,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            calls: Semaphore::new(MOST_CALLS),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +87,8 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) outcome: Outcome,
+    /// What was found to be newer than the cookie, when the call confirmed nothing.
+    pub(super) learnt: Option<Arc<Session>>,
     pub(super) unproved_token: Option<SecretText>,
     /// No further call before this.
     pub(super) paused_until: UnixSeconds,
@@ -131,6 +147,12 @@ impl Ledger {
         let _ = ticket.outcome.send(Some(settled.outcome));
     }
 
+    /// Waits until one more call may be made; it may for as long as the permit is held.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.calls.acquire().await.ok()
+    }
+
     /// The last confirmed state of a session, when it is newer than a cookie's.
     pub fn newer_than(&self, session: SessionId, checked_at: UnixSeconds) -> Option<Arc<Session>> {
         let entries = self.lock();
@@ -183,14 +205,19 @@ impl Entries {
             Outcome::Confirmed(confirmed) => entry.latest = Some(Arc::clone(confirmed)),
             // What has ended is handed to nobody.
             Outcome::Ended(_) => entry.latest = None,
-            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {}
+            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {
+                if let Some(learnt) = &settled.learnt {
+                    entry.latest = Some(Arc::clone(learnt));
+                }
+            }
         }
         entry.flight = None;
         entry.unproved_token.clone_from(&settled.unproved_token);
         entry.paused_until = settled.paused_until;
-        // A call that failed does not shorten the life of an earlier result.
+        // Neither a call that failed nor one that left the refresh token as it was shortens the life of an earlier result:
+        // the cookie of before that one may still come back, and its token must not be used again.
         entry.end = match settled.outcome {
-            Outcome::Confirmed(_) | Outcome::Ended(_) => settled.end,
+            Outcome::Ended(_) => settled.end,
             _ => entry.end.max(settled.end),
         };
         self.by_end.insert((entry.end, session));

@@ -39,6 +39,11 @@ impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
         (now < *until).then_some(value)
     }
 
+    /// When a key's entry ends.
+    pub(super) fn end(&self, key: &K) -> Option<UnixSeconds> {
+        self.entries.get(key).map(|((until, _), _)| *until)
+    }
+
     /// Puts an entry in, in place of the one its key has. Returns those that had to leave: ended ones, and the one that
     /// made room.
     pub(super) fn insert(&mut self, key: K, value: V, until: UnixSeconds, now: UnixSeconds) -> Vec<(K, V)> {
