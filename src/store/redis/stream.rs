@@ -7,6 +7,9 @@ use redis::{FromRedisValue as _, Value};
 use std::fmt;
 use std::str::FromStr;
 
+/// Longest notice that is read, in bytes; ours are far shorter. Whoever else may write to the Redis cannot have us keep more.
+const LONGEST_NOTICE: usize = 4 * 1024;
+
 /// The one field of an entry.
 pub(super) const NOTICE_FIELD: &str = "notice";
 
@@ -71,5 +74,8 @@ impl Page {
 
 fn notice(entry: &StreamId) -> Option<Notice> {
     let json: Vec<u8> = entry.get(NOTICE_FIELD)?;
+    if json.len() > LONGEST_NOTICE {
+        return None;
+    }
     serde_json::from_slice(&json).ok()
 }
