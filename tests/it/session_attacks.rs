@@ -1,7 +1,9 @@
 //! Ways to get more out of a session than it is worth: after it was ended, before it is confirmed, by an older copy of
 //! its cookie, or through a store that somebody else writes to.
 
-use crate::support::{Browser, Fleet, Redis, World, eventually, proxy};
+use crate::support::{Answer, Browser, Fleet, Redis, Upstream, World, eventually, proxy};
+use http_body_util::Full;
+use hyper::Response;
 use logto_proxy::dev::provider::{EndpointFault, Faults, Misbehaviour};
 use logto_proxy::session::{Cause, Effect, Notice, Scope};
 use std::time::Duration;
@@ -217,4 +219,79 @@ async fn a_notice_from_far_ahead_neither_locks_out_nor_has_logto_asked_every_tim
         200,
         "who signs in afterwards is in"
     );
+}
+
+/// Ends every session, as other replicas or Logto may at any moment.
+fn end_everybody(world: &World) {
+    let now = world.clock.now();
+    let notice = Notice {
+        scope: Scope::Everyone,
+        effect: Effect::End(Cause::Suspended),
+        at: now,
+        until: now.plus(Duration::from_secs(3_600)),
+    };
+    assert!(world.revocations.apply(&notice));
+}
+
+/// An app whose slow answers take three quarters of a second.
+async fn slow_app() -> Upstream {
+    Upstream::answering(|seen| {
+        if seen.target.ends_with("/slow") {
+            std::thread::sleep(Duration::from_millis(750));
+        }
+        Response::new(Full::default())
+    })
+    .await
+}
+
+fn sets_session(answer: &Answer) -> bool {
+    let lines = answer.set_cookies();
+    lines
+        .iter()
+        .any(|line| line.starts_with("__Host-logto=") && !line.contains("Max-Age=0"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_while_logto_confirms_it_is_over() {
+    for path in ["/", "/.logto/user", "/.logto/sessions"] {
+        let world = proxy().start().await;
+        let mut browser = world.signed_in("plain").await;
+        world.hand.advance(PAST_RECHECK);
+        refresh_fault(&world, 0, Misbehaviour::AnswerLate(Duration::from_millis(800)));
+        let waiting = tokio::spawn(async move { browser.fetch(path).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        end_everybody(&world);
+        let answer = waiting.await.unwrap();
+        let is_refused = answer.status == 401 || answer.json()["isAuthenticated"] == false;
+        assert!(is_refused && !sets_session(&answer), "{path}: {answer:?}");
+        assert!(world.upstream.seen().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_answer_hands_out_no_cookie_of_a_session_that_has_ended_or_is_newer_by_then() {
+    let world = proxy()
+        .upstream(slow_app().await)
+        .route("/open/*", "public")
+        .start()
+        .await;
+    let mut browser = world.signed_in("plain").await;
+    world.hand.advance(290);
+    let mut slow = browser.clone();
+    let waiting = tokio::spawn(async move { slow.fetch("/slow").await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.hand.advance(15);
+    assert!(sets_session(&browser.fetch("/").await), "confirmed meanwhile");
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(!sets_session(&answer), "an older cookie: {answer:?}");
+
+    world.hand.advance(61);
+    let mut slow = browser.clone();
+    let waiting = tokio::spawn(async move { slow.fetch("/open/slow").await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    end_everybody(&world);
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status, 200, "anybody may");
+    assert!(!sets_session(&answer), "back from the dead: {answer:?}");
 }
