@@ -78,6 +78,7 @@ impl Rechecks {
                         let end = self.clock.now().plus(self.result_life(&base, &session));
                         return Settled {
                             outcome: Outcome::Confirmed(session),
+                            asked_about: base.checked_at(),
                             learnt: None,
                             unproved_token: None,
                             paused_until: UnixSeconds::default(),
@@ -118,6 +119,7 @@ impl Rechecks {
         };
         Settled {
             outcome: answer.outcome,
+            asked_about: base.checked_at(),
             learnt,
             unproved_token: answer.unproved_token,
             paused_until,

@@ -53,6 +53,8 @@ struct Entry {
     latest: Option<Arc<Session>>,
     /// A refresh token that Logto issued with an answer that could not be proved yet.
     unproved_token: Option<SecretText>,
+    /// Only a sign-in can confirm the session as it was confirmed then, or before.
+    needs_sign_in: Option<UnixSeconds>,
     /// No call before this.
     paused_until: UnixSeconds,
     /// When it may be forgotten.
@@ -68,6 +70,8 @@ pub(super) enum Step {
     Wait(Flight),
     /// Nothing: Logto did not answer a moment ago.
     Paused,
+    /// Nothing: a moment ago only a sign-in could tell.
+    NeedsSignIn,
     /// Make the call.
     Lead(Ticket),
 }
@@ -87,6 +91,8 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) outcome: Outcome,
+    /// When the session that Logto was asked about had been confirmed.
+    pub(super) asked_about: UnixSeconds,
     /// What was found to be newer than the cookie, when the call confirmed nothing.
     pub(super) learnt: Option<Arc<Session>>,
     pub(super) unproved_token: Option<SecretText>,
@@ -123,7 +129,12 @@ impl Ledger {
                 return Step::Wait(flight.clone());
             }
             if entry.paused_until > now {
-                return Step::Paused;
+                match entry.needs_sign_in {
+                    None => return Step::Paused,
+                    Some(latest) if checked_at <= latest => return Step::NeedsSignIn,
+                    // A sign-in has told meanwhile.
+                    Some(_) => {}
+                }
             }
         }
         let newer = newer.cloned();
@@ -189,6 +200,7 @@ impl Entries {
                     flight: Some(flight),
                     latest: None,
                     unproved_token: None,
+                    needs_sign_in: None,
                     paused_until: UnixSeconds::default(),
                     end: UnixSeconds::default(),
                 };
@@ -214,6 +226,7 @@ impl Entries {
         entry.flight = None;
         entry.unproved_token.clone_from(&settled.unproved_token);
         entry.paused_until = settled.paused_until;
+        entry.needs_sign_in = matches!(settled.outcome, Outcome::NeedsSignIn).then_some(settled.asked_about);
         // Neither a call that failed nor one that left the refresh token as it was shortens the life of an earlier result:
         // the cookie of before that one may still come back, and its token must not be used again.
         entry.end = match settled.outcome {

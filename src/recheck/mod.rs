@@ -121,6 +121,7 @@ impl Rechecks {
                 Step::Lead(ticket) => self.begin(ticket, view),
                 Step::Wait(flight) => flight,
                 Step::Paused => break,
+                Step::NeedsSignIn => return Outcome::NeedsSignIn,
             };
             let outcome = match timeout_at(deadline, flight.wait_for(Option::is_some)).await {
                 Ok(Ok(outcome)) => outcome.clone(),

@@ -41,6 +41,7 @@ mod shutdown;
 mod sign_in;
 mod sign_in_parameters;
 mod sign_out;
+mod silent_sign_in_attacks;
 mod smuggling;
 mod spoofing;
 mod streaming;
