@@ -4,7 +4,7 @@
 use crate::support::{Answer, Browser, Fleet, Redis, Upstream, World, eventually, proxy};
 use http_body_util::Full;
 use hyper::Response;
-use logto_proxy::dev::provider::{EndpointFault, Faults, Misbehaviour};
+use logto_proxy::dev::provider::{EndpointFault, Faults, IdTokenFault, Misbehaviour};
 use logto_proxy::session::{Cause, Effect, Notice, Scope};
 use std::time::Duration;
 
@@ -294,4 +294,59 @@ async fn a_slow_answer_hands_out_no_cookie_of_a_session_that_has_ended_or_is_new
     let answer = waiting.await.unwrap();
     assert_eq!(answer.status, 200, "anybody may");
     assert!(!sets_session(&answer), "back from the dead: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_for_anybody_knows_nobody_whom_logto_shut_out() {
+    let world = proxy().route("/maybe/*", "optional").start().await;
+    let mut browser = world.signed_in("plain").await;
+    assert_eq!(browser.fetch("/maybe/x").await.status, 200);
+    assert!(world.upstream.only().header("x-user-sub").is_some());
+    world.logto.suspend("plain");
+    world.hand.advance(PAST_RECHECK);
+    world.upstream.forget();
+    assert_eq!(browser.fetch("/maybe/x").await.status, 200);
+    assert_eq!(world.upstream.only().header("x-user-sub"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_about_somebody_else_ends_the_session() {
+    let mut refreshed = Faults::default();
+    refreshed.refreshed_id_token = Some(IdTokenFault::OtherSubject);
+    let mut asked = Faults::default();
+    asked.userinfo_subject = Some("somebody-else".to_owned());
+    for (faults, has_refresh_token) in [(refreshed, true), (asked, false)] {
+        let world = proxy()
+            .client(move |client| client.always_issue_refresh_token = has_refresh_token)
+            .start()
+            .await;
+        let mut browser = world.signed_in("plain").await;
+        let mut copy = browser.clone();
+        world.logto.set_faults(faults);
+        world.hand.advance(PAST_RECHECK);
+        assert_eq!(browser.fetch("/").await.status, 401);
+        world.logto.set_faults(Faults::default());
+        assert_eq!(copy.fetch("/").await.status, 401, "it stays ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_from_a_clock_ten_minutes_ahead_costs_few_calls() {
+    let world = proxy().start().await;
+    let mut browser = world.signed_in("plain").await;
+    let at = world.clock.now().plus(Duration::from_secs(600));
+    let until = at.plus(Duration::from_secs(300));
+    let (scope, effect) = (Scope::Everyone, Effect::Recheck);
+    assert!(world.revocations.apply(&Notice {
+        scope,
+        effect,
+        at,
+        until
+    }));
+    let before = world.logto.counts().refreshes;
+    for _ in 0..5 {
+        assert_eq!(browser.fetch("/").await.status, 200);
+    }
+    let calls = world.logto.counts().refreshes - before;
+    assert!((1..=2).contains(&calls), "{calls} calls for 5 requests");
 }
