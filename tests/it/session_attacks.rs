@@ -1,12 +1,13 @@
 //! Ways to get more out of a session than it is worth: after it was ended, before it is confirmed, by an older copy of
 //! its cookie, or through a store that somebody else writes to.
 
-use crate::support::{Answer, Browser, Fleet, Redis, Upstream, World, eventually, proxy};
-use http_body_util::Full;
-use hyper::Response;
+use crate::support::{Answer, Browser, Fleet, RawUpstream, Redis, Wire, World, eventually, proxy};
 use logto_proxy::dev::provider::{EndpointFault, Faults, IdTokenFault, Misbehaviour};
 use logto_proxy::session::{Cause, Effect, Notice, Scope};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const PAST_RECHECK: i64 = 301;
 
@@ -23,10 +24,12 @@ fn mark_everybody(world: &World) {
 }
 
 fn refresh_fault(world: &World, delay: u64, misbehaviour: Misbehaviour) {
-    let mut faults = Faults::default();
-    faults.refresh = EndpointFault {
-        delay: Duration::from_millis(delay),
-        misbehaviour: Some(misbehaviour),
+    let faults = Faults {
+        refresh: EndpointFault {
+            delay: Duration::from_millis(delay),
+            misbehaviour: Some(misbehaviour),
+        },
+        ..Faults::default()
     };
     world.logto.set_faults(faults);
 }
@@ -233,15 +236,24 @@ fn end_everybody(world: &World) {
     assert!(world.revocations.apply(&notice));
 }
 
-/// An app whose slow answers take three quarters of a second.
-async fn slow_app() -> Upstream {
-    Upstream::answering(|seen| {
-        if seen.target.ends_with("/slow") {
-            std::thread::sleep(Duration::from_millis(750));
+/// An app that answers `…/slow` when it is told to, and counts who waits for that.
+async fn slow_app() -> (RawUpstream, Arc<Notify>, Arc<AtomicUsize>) {
+    let (go_on, waiting) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (told, counted) = (Arc::clone(&go_on), Arc::clone(&waiting));
+    let app = RawUpstream::start(move |mut wire: Wire, _| {
+        let (told, counted) = (Arc::clone(&told), Arc::clone(&counted));
+        async move {
+            let (line, _) = wire.head().await;
+            if line.contains("/slow ") {
+                counted.fetch_add(1, Ordering::SeqCst);
+                told.notified().await;
+            }
+            wire.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await;
         }
-        Response::new(Full::default())
     })
-    .await
+    .await;
+    (app, go_on, waiting)
 }
 
 fn sets_session(answer: &Answer) -> bool {
@@ -270,28 +282,33 @@ async fn a_session_that_ends_while_logto_confirms_it_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_answer_hands_out_no_cookie_of_a_session_that_has_ended_or_is_newer_by_then() {
+    let (app, go_on, waiting) = slow_app().await;
     let world = proxy()
-        .upstream(slow_app().await)
+        .upstream_url(app.url())
         .route("/open/*", "public")
         .start()
         .await;
     let mut browser = world.signed_in("plain").await;
+    let begin = |browser: &Browser, path: &'static str| {
+        let mut slow = browser.clone();
+        tokio::spawn(async move { slow.fetch(path).await })
+    };
     world.hand.advance(290);
-    let mut slow = browser.clone();
-    let waiting = tokio::spawn(async move { slow.fetch("/slow").await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let slow = begin(&browser, "/slow");
+    eventually("it waits", || async { waiting.load(Ordering::SeqCst) == 1 }).await;
     world.hand.advance(15);
     assert!(sets_session(&browser.fetch("/").await), "confirmed meanwhile");
-    let answer = waiting.await.unwrap();
+    go_on.notify_one();
+    let answer = slow.await.unwrap();
     assert_eq!(answer.status, 200);
     assert!(!sets_session(&answer), "an older cookie: {answer:?}");
 
     world.hand.advance(61);
-    let mut slow = browser.clone();
-    let waiting = tokio::spawn(async move { slow.fetch("/open/slow").await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let slow = begin(&browser, "/open/slow");
+    eventually("it waits", || async { waiting.load(Ordering::SeqCst) == 2 }).await;
     end_everybody(&world);
-    let answer = waiting.await.unwrap();
+    go_on.notify_one();
+    let answer = slow.await.unwrap();
     assert_eq!(answer.status, 200, "anybody may");
     assert!(!sets_session(&answer), "back from the dead: {answer:?}");
 }
@@ -311,10 +328,14 @@ async fn a_route_for_anybody_knows_nobody_whom_logto_shut_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_about_somebody_else_ends_the_session() {
-    let mut refreshed = Faults::default();
-    refreshed.refreshed_id_token = Some(IdTokenFault::OtherSubject);
-    let mut asked = Faults::default();
-    asked.userinfo_subject = Some("somebody-else".to_owned());
+    let refreshed = Faults {
+        refreshed_id_token: Some(IdTokenFault::OtherSubject),
+        ..Faults::default()
+    };
+    let asked = Faults {
+        userinfo_subject: Some("somebody-else".to_owned()),
+        ..Faults::default()
+    };
     for (faults, has_refresh_token) in [(refreshed, true), (asked, false)] {
         let world = proxy()
             .client(move |client| client.always_issue_refresh_token = has_refresh_token)

@@ -105,10 +105,12 @@ async fn a_session_that_ends_meanwhile_stays_ended() {
     let session = id(&mut browser).await.parse().unwrap();
     world.hand.advance(PAST_TOKENS);
     let callback = to_silent_callback(&mut browser).await;
-    let mut faults = Faults::default();
-    faults.code_exchange = EndpointFault {
-        delay: Duration::ZERO,
-        misbehaviour: Some(Misbehaviour::AnswerLate(Duration::from_millis(600))),
+    let faults = Faults {
+        code_exchange: EndpointFault {
+            delay: Duration::ZERO,
+            misbehaviour: Some(Misbehaviour::AnswerLate(Duration::from_millis(600))),
+        },
+        ..Faults::default()
     };
     world.logto.set_faults(faults);
     let mut waiting = browser.clone();
@@ -156,8 +158,10 @@ async fn a_logto_that_fails_every_silent_sign_in_is_asked_once_in_half_a_minute(
     let world = without_refresh().start().await;
     let mut browser = world.signed_in("plain").await;
     world.hand.advance(PAST_TOKENS);
-    let mut faults = Faults::default();
-    faults.authorization_error = Some("server_error".to_owned());
+    let faults = Faults {
+        authorization_error: Some("server_error".to_owned()),
+        ..Faults::default()
+    };
     world.logto.set_faults(faults);
     silently(&mut browser).await;
     assert!(browser.has_session(), "it may be confirmed later");
@@ -233,10 +237,12 @@ async fn a_stream_whose_session_nobody_can_confirm_ends_with_the_grace() {
 async fn a_stream_whose_session_logto_does_not_confirm_ends_with_the_grace() {
     let app = endless().await;
     let world = proxy().upstream_url(app.url()).start().await;
-    let mut faults = Faults::default();
-    faults.refresh = EndpointFault {
-        delay: Duration::ZERO,
-        misbehaviour: Some(Misbehaviour::Status(500)),
+    let faults = Faults {
+        refresh: EndpointFault {
+            delay: Duration::ZERO,
+            misbehaviour: Some(Misbehaviour::Status(500)),
+        },
+        ..Faults::default()
     };
     world.logto.set_faults(faults);
     ends_with_the_grace(world).await;
