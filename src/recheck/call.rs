@@ -35,6 +35,9 @@ const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 /// How far a replica's clock may be ahead.
 const MOST_AHEAD: Duration = Duration::from_secs(30);
 
+/// Results of others that are looked at before Logto is asked. One is the rule; each further one is newer.
+const MOST_RESULTS: usize = 3;
+
 /// What Logto had to say.
 struct Answer {
     outcome: Outcome,
@@ -72,8 +75,10 @@ impl Rechecks {
         mut base: Arc<Session>,
         mut unproved_token: Option<SecretText>,
     ) -> Settled {
+        let _turn = self.ledger.turn().await;
         let known_before = base.checked_at();
         let (lease, decided) = self.turn(&mut base).await;
+        let learnt = (base.checked_at() > known_before).then(|| Arc::clone(&base));
         if let Some(outcome) = decided {
             let end = match &outcome {
                 Outcome::Confirmed(session) => self.result_life(presented, session),
@@ -82,11 +87,12 @@ impl Rechecks {
             return Settled {
                 end: self.clock.now().plus(end),
                 outcome,
+                learnt,
                 unproved_token: None,
                 paused: None,
             };
         }
-        if base.checked_at() > known_before {
+        if learnt.is_some() {
             // Another replica has got on since.
             unproved_token = None;
         }
@@ -103,7 +109,7 @@ impl Rechecks {
             Outcome::Confirmed(session) => {
                 let keep = self.result_life(presented, session);
                 self.publish(lease, &base, session, keep).await;
-                (keep, None)
+                (keep, self.paused_after(session, now))
             }
             Outcome::Ended(cause) => {
                 self.end(&base, *cause, now).await;
@@ -116,16 +122,27 @@ impl Rechecks {
         };
         Settled {
             outcome: answer.outcome,
+            learnt,
             unproved_token: answer.unproved_token,
             paused,
             end: now.plus(kept_for),
         }
     }
 
+    /// A notice from so far ahead that no call answers it must not cost one for each request.
+    fn paused_after(&self, confirmed: &Session, now: UnixSeconds) -> Option<Paused> {
+        let asked_at = self.store.revocations().recheck_asked_at(&confirmed.marks())?;
+        (asked_at >= now.plus(MOST_AHEAD)).then(|| Paused {
+            pause: Pause::Unanswered,
+            until: now.plus(RETRY_PAUSE),
+            checked_at: confirmed.checked_at(),
+        })
+    }
+
     /// Waits for the turn to ask, unless another replica has just found out. A result that is itself due again decides
     /// nothing, but it has the refresh token in use: it becomes the base.
     async fn turn(&self, base: &mut Arc<Session>) -> (Option<Lease>, Option<Outcome>) {
-        loop {
+        for _ in 0..MOST_RESULTS {
             let turn = self
                 .store
                 .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
@@ -151,9 +168,9 @@ impl Rechecks {
             if self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current {
                 return (None, Some(Outcome::Confirmed(session)));
             }
-            // Newer each time, so this comes to an end.
             *base = session;
         }
+        (None, None)
     }
 
     /// An old cookie whose refresh token is still the one in use can be asked about again; one whose token was rotated must

@@ -2,8 +2,8 @@
 //!
 //! Promises one call at a time for a session, whoever asks, and that the result reaches those who come late with the cookie
 //! from before it: for a minute, and when the refresh token has changed for as long as that cookie might come back, since
-//! using the old token would make Logto revoke the whole grant. Bounded: the results that would be forgotten first are dropped
-//! first. Survives a reload.
+//! using the old token would make Logto revoke the whole grant. Promises too that Logto is asked about few sessions at a
+//! time, however many are due. Bounded: the results that would be forgotten first are dropped first. Survives a reload.
 
 use super::Outcome;
 use crate::clock::{UnixSeconds, monotonic};
@@ -12,11 +12,14 @@ use crate::session::Session;
 use crate::session::session::SessionId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
 /// Most sessions with a call under way or a result that is kept.
 const MOST_ENTRIES: usize = 20_000;
+
+/// Calls at once. When everybody is to be confirmed anew, the others wait for their turn.
+const MOST_CALLS: usize = 32;
 
 /// Carries the outcome of a call to all who wait for it.
 #[derive(Debug, Clone)]
@@ -35,9 +38,19 @@ pub(super) enum Pause {
 }
 
 /// Calls under way and their results, by session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     entries: Mutex<Entries>,
+    calls: Semaphore,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            calls: Semaphore::new(MOST_CALLS),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +108,8 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) outcome: Outcome,
+    /// What was found to be newer than the cookie, when the call confirmed nothing.
+    pub(super) learnt: Option<Arc<Session>>,
     pub(super) unproved_token: Option<SecretText>,
     pub(super) paused: Option<Paused>,
     /// The result may be forgotten then.
@@ -154,6 +169,12 @@ impl Ledger {
         let _ = ticket.outcome.send(Some(settled.outcome));
     }
 
+    /// Waits until one more call may be made; it may for as long as the permit is held.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.calls.acquire().await.ok()
+    }
+
     /// Has no call made about a session for a while.
     pub(super) fn pause(&self, session: SessionId, paused: Paused) {
         let mut entries = self.lock();
@@ -210,13 +231,20 @@ impl Entries {
             Outcome::Confirmed(confirmed) => entry.latest = Some(Arc::clone(confirmed)),
             // What has ended is handed to nobody.
             Outcome::Ended(_) => entry.latest = None,
-            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {}
+            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {
+                if let Some(learnt) = &settled.learnt {
+                    entry.latest = Some(Arc::clone(learnt));
+                }
+            }
         }
         entry.flight = None;
         entry.unproved_token.clone_from(&settled.unproved_token);
         entry.paused = settled.paused;
         // What follows a rotation serves those who come with the cookie from before it, so it is kept no shorter.
-        entry.end = entry.end.max(settled.end);
+        entry.end = match settled.outcome {
+            Outcome::Ended(_) => settled.end,
+            _ => entry.end.max(settled.end),
+        };
         self.by_end.insert((entry.end, session));
     }
 

@@ -207,14 +207,16 @@ impl Follower {
 
     /// Puts what was read in force. What a replica reads when it begins is not news to count.
     fn absorb(&mut self, shared: &Shared, page: Page, copy: Option<&Revocations>) {
-        for notice in &page.notices {
+        let now = shared.local.clock.now();
+        for notice in page.notices {
+            let notice = notice.learnt_by(now);
             if self.is_new {
-                shared.local.revocations.apply(notice);
+                shared.local.revocations.apply(&notice);
             } else {
-                shared.local.apply(notice, "replica");
+                shared.local.apply(&notice, "replica");
             }
             if let Some(copy) = copy {
-                copy.apply(notice);
+                copy.apply(&notice);
             }
         }
         if page.unknown > 0 && !std::mem::replace(&mut self.warned, true) {

@@ -190,6 +190,20 @@ async fn an_older_result_never_replaces_a_newer_one() {
 }
 
 #[tokio::test]
+async fn a_newer_result_is_kept_for_as_long_as_the_one_before() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let a = Replica::start(&redis.url()).await;
+    leads(&a, 0).await.publish(&result(100), HOUR).await;
+    leads(&a, 100)
+        .await
+        .publish(&result(200), Duration::from_millis(100))
+        .await;
+    let b = Replica::start(&redis.url()).await;
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(b.store.published(session(1)).await, Some(result(200)));
+}
+
+#[tokio::test]
 async fn a_lease_and_its_result_outlive_a_redis_that_restarts() {
     let Some(mut redis) = Redis::start(&[]) else {
         return;
