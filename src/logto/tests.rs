@@ -36,6 +36,7 @@ fn settings(fake: &FakeLogto) -> Settings {
         extra_roots: Vec::new(),
         redirect_uri: "https://app.example.com/.logto/callback".into(),
         scopes: vec!["profile".into(), "openid".into(), "email".into()],
+        sign_in_resources: Vec::new(),
         userinfo: Userinfo::Never,
         refresh: RefreshMode::Session,
     }
