@@ -59,7 +59,7 @@ impl Logto {
     /// Two calls. Every exchange leaves a grant behind at Logto, so the access token should be used while it lives.
     ///
     /// A token that is not good is [`LogtoErrorKind::Refused`] with `invalid_grant`, a user who may not use this application
-    /// `access_denied`; an application that may not exchange tokens is [`LogtoErrorKind::Misconfigured`].
+    /// `access_denied`, and an application whose "Allow token exchange" is off `unauthorized_client`.
     pub async fn exchange_personal_access_token(
         &self,
         token: &SecretText,
@@ -95,19 +95,13 @@ impl Logto {
     }
 }
 
-/// What Logto answers to an application whose "Allow token exchange" is off.
+/// An application whose "Allow token exchange" is off hears one of several codes, depending on the version.
 fn may_exchange(error: LogtoError) -> LogtoError {
     match error.kind() {
         LogtoErrorKind::Refused { error: code }
-            if matches!(
-                code.as_str(),
-                "unauthorized_client" | "unsupported_grant_type" | "invalid_request"
-            ) =>
+            if matches!(code.as_str(), "unsupported_grant_type" | "invalid_request") =>
         {
-            LogtoError::misconfigured(
-                Call::TokenExchange,
-                "Logto does not let this application exchange personal access tokens: turn on \"Allow token exchange\" at the application",
-            )
+            LogtoError::refused(Call::TokenExchange, "unauthorized_client")
         }
         _ => error,
     }

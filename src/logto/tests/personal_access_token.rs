@@ -78,17 +78,17 @@ async fn refusals_are_told_from_settings_and_outages() {
         (
             TOKEN,
             Instead::Answer(400, json!({ "error": "unauthorized_client" })),
-            "settings",
+            "unauthorized_client",
         ),
         (
             TOKEN,
             Instead::Answer(400, json!({ "error": "unsupported_grant_type" })),
-            "settings",
+            "unauthorized_client",
         ),
         (
             TOKEN,
             Instead::Answer(400, json!({ "error": "invalid_request" })),
-            "settings",
+            "unauthorized_client",
         ),
         (
             TOKEN,

@@ -1,0 +1,1 @@
+//! Bearer tokens against the stand-in for Logto.
