@@ -288,7 +288,11 @@ impl Inner {
 
 /// A question that was not answered.
 fn undecided(error: &LogtoError) -> BearerError {
-    tracing::warn!(%error, "an access token could not be judged");
+    if error.is_transient() {
+        tracing::debug!(%error, "an access token could not be judged");
+    } else {
+        tracing::warn!(%error, "an access token could not be judged");
+    }
     BearerError::away()
 }
 

@@ -79,7 +79,7 @@ async fn world_with(clients: &[&str]) -> World {
     let settings = Settings {
         resources: vec![API.into(), "urn:logto:organization:org-1".into()],
         clients: clients.iter().map(|client| (*client).to_owned()).collect(),
-        kept_claims: ["roles", "email"]
+        kept_claims: ["sub", "roles", "email"]
             .iter()
             .map(|path| path.parse().unwrap())
             .collect(),
