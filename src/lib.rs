@@ -1,12 +1,13 @@
 //! logto-proxy: an authenticating reverse proxy for Logto.
 //!
 //! `ARCHITECTURE.md` has the map. In short, from the bottom up: helpers that know nothing of each other
-//! ([`clock`], [`secret`], [`tasks`], [`stop`], [`http`]); what a request is and who sent it ([`identity`], [`request`],
+//! ([`clock`], [`secret`], [`tasks`], [`stop`], [`http`]); what a request is and who sent it ([`identity`], [`request`], [`bearer`],
 //! [`policy`], [`session`]); the two parties it talks to ([`logto`], [`upstream`]); the steps of a request
 //! ([`endpoints`], [`proxy`]); and what makes a running program of it ([`live`], [`listen`], [`app`], [`cli`]).
 
 pub mod admin;
 pub mod app;
+pub mod bearer;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -123,6 +123,7 @@ pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Set
         extra_roots: config.logto.ca.clone(),
         redirect_uri: config.redirect_uri(),
         scopes: config.logto.scopes.clone(),
+        sign_in_resources: Vec::new(),
         userinfo: match config.logto.userinfo {
             config::UserinfoMode::WhenNeeded => Userinfo::WhenNeeded(needed.into_iter().collect()),
             config::UserinfoMode::Always => Userinfo::Always,

@@ -44,6 +44,7 @@ const RESERVED: &[&str] = &[
     "registration",
     "request",
     "request_uri",
+    "resource",
     "response_mode",
     "response_type",
     "scope",
@@ -62,6 +63,7 @@ pub(super) struct Client<'a> {
     pub(super) client_id: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) scope: &'a str,
+    pub(super) resources: &'a [String],
     pub(super) refresh: RefreshMode,
 }
 
@@ -83,6 +85,9 @@ pub(super) fn url(metadata: &Metadata, client: &Client<'_>, request: &Authorizat
         }
         if let Some(max_age) = request.max_age {
             query.append_pair("max_age", &max_age.as_secs().to_string());
+        }
+        for resource in client.resources {
+            query.append_pair("resource", resource);
         }
         let mut earlier: Vec<&str> = Vec::new();
         for (name, value) in request.extra {

@@ -18,7 +18,9 @@ use openidconnect::core::{
     CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
     CoreSubjectIdentifierType,
 };
-use openidconnect::{AdditionalProviderMetadata, EndSessionUrl, IssuerUrl, ProviderMetadata, RevocationUrl};
+use openidconnect::{
+    AdditionalProviderMetadata, EndSessionUrl, IntrospectionUrl, IssuerUrl, ProviderMetadata, RevocationUrl,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +40,7 @@ pub struct Metadata {
     pub(super) token_endpoint: Url,
     pub(super) userinfo_endpoint: Option<Url>,
     pub(super) revocation_endpoint: Option<Url>,
+    pub(super) introspection_endpoint: Option<Url>,
     pub(super) jwks_uri: Url,
     sends_iss: bool,
 }
@@ -65,6 +68,7 @@ impl Metadata {
 struct Additional {
     end_session_endpoint: Option<EndSessionUrl>,
     revocation_endpoint: Option<RevocationUrl>,
+    introspection_endpoint: Option<IntrospectionUrl>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: Option<bool>,
 }
@@ -131,6 +135,20 @@ impl Addresses {
         &self.issuer
     }
 
+    /// Where a path of Logto's own API is called. No metadata names it.
+    fn api(&self, segments: &[&str]) -> Url {
+        let issuer = self.issuer.url();
+        let mut url = match &self.internal {
+            Some(internal) => moved(issuer, internal),
+            None => issuer.clone(),
+        };
+        if let Ok(mut path) = url.path_segments_mut() {
+            // The issuer is `<endpoint>/oidc`.
+            path.pop().extend(segments);
+        }
+        url
+    }
+
     fn judge(&self, document: &Document) -> Result<Metadata, LogtoError> {
         if *document.issuer() != self.issuer {
             return Err(LogtoError::misconfigured(
@@ -165,6 +183,11 @@ impl Addresses {
                 .revocation_endpoint
                 .as_ref()
                 .map(|url| self.for_calls("revocation_endpoint", url.url()))
+                .transpose()?,
+            introspection_endpoint: additional
+                .introspection_endpoint
+                .as_ref()
+                .map(|url| self.for_calls("introspection_endpoint", url.url()))
                 .transpose()?,
             jwks_uri: self.for_calls("jwks_uri", document.jwks_uri().url())?,
             sends_iss: additional.authorization_response_iss_parameter_supported == Some(true),
@@ -236,6 +259,11 @@ impl Discovery {
     /// The issuer identifier that the settings imply.
     pub(super) fn issuer(&self) -> &str {
         self.addresses.issuer()
+    }
+
+    /// Where a path of Logto's own API is called, each segment encoded.
+    pub(super) fn api(&self, segments: &[&str]) -> Url {
+        self.addresses.api(segments)
     }
 
     pub(super) fn set_attended(&self, attended: bool) {

@@ -18,8 +18,18 @@ pub enum Call {
     UserInfo,
     /// The revocation endpoint (RFC 7009).
     Revocation,
+    /// The introspection endpoint (RFC 7662).
+    Introspection,
+    /// The token endpoint, for a personal access token (RFC 8693).
+    TokenExchange,
+    /// The token endpoint, for a token of a resource or organization (RFC 8707 §2.2).
+    ResourceToken,
+    /// The Account API, for a stored token of a third party.
+    SocialToken,
     /// Not a call to Logto but one from it: a logout token (OpenID Connect Back-Channel Logout 1.0 §2.5).
     LogoutToken,
+    /// Not a call to Logto either: a JWT access token that a caller presents (RFC 9068).
+    AccessToken,
 }
 
 impl Call {
@@ -31,7 +41,12 @@ impl Call {
             Self::Token => "token",
             Self::UserInfo => "userinfo",
             Self::Revocation => "revocation",
+            Self::Introspection => "introspection",
+            Self::TokenExchange => "token_exchange",
+            Self::ResourceToken => "resource_token",
+            Self::SocialToken => "social_token",
             Self::LogoutToken => "logout_token",
+            Self::AccessToken => "access_token",
         }
     }
 }
@@ -156,6 +171,7 @@ impl LogtoError {
             },
             // A wrong nonce is what a mixed-up or injected sign-in looks like; the rest only Logto or a wrong clock can cause.
             LogtoErrorKind::InvalidToken { check: "nonce" } => Fault::Client,
+            LogtoErrorKind::InvalidToken { .. } if matches!(self.call, Call::AccessToken) => Fault::Client,
             LogtoErrorKind::InvalidToken { .. } => Fault::Logto,
         }
     }

@@ -1,7 +1,7 @@
 //! Logto's key set, kept up to date.
 //!
 //! An unknown `kid` is how a rotation shows itself, and also what a forger sends: it causes at most one fetch at a time, and one
-//! per [`UNKNOWN_KEY_INTERVAL`] or, where anybody may send tokens, per [`LOGOUT_TOKEN_INTERVAL`]. A failed fetch never takes
+//! per [`UNKNOWN_KEY_INTERVAL`] or, where anybody may send tokens, per [`SENT_TOKEN_INTERVAL`]. A failed fetch never takes
 //! keys away that are known.
 
 use super::error::{Call, LogtoError};
@@ -19,8 +19,8 @@ use url::Url;
 /// Least time between two fetches that unknown keys of tokens cause which Logto itself handed out.
 const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Least time between two fetches that logout tokens cause. They come from whoever finds the endpoint.
-const LOGOUT_TOKEN_INTERVAL: Duration = Duration::from_secs(60);
+/// Least time between two fetches that tokens cause which somebody sent here. They come from whoever finds the endpoint.
+const SENT_TOKEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Least time between two first fetches that waiting requests cause.
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) struct Keys {
     /// Held while a fetch is under way, so that there is one at a time.
     flight: tokio::sync::Mutex<()>,
     last_search: Mutex<Option<Instant>>,
-    last_logout_search: Mutex<Option<Instant>>,
+    last_sent_search: Mutex<Option<Instant>>,
     last_failure: Mutex<Option<(LogtoError, Instant)>>,
 }
 
@@ -44,8 +44,8 @@ pub(super) struct Keys {
 pub(super) enum Seeker {
     /// An ID token from the token endpoint.
     IdToken,
-    /// A logout token that somebody posted.
-    LogoutToken,
+    /// A logout token or an access token that somebody sent here.
+    Sent,
 }
 
 /// What a search for a key came to.
@@ -65,7 +65,7 @@ impl Keys {
             current: ArcSwapOption::empty(),
             flight: tokio::sync::Mutex::new(()),
             last_search: Mutex::new(None),
-            last_logout_search: Mutex::new(None),
+            last_sent_search: Mutex::new(None),
             last_failure: Mutex::new(None),
         }
     }
@@ -138,7 +138,7 @@ impl Keys {
     fn may_search(&self, seeker: Seeker) -> bool {
         let (last, interval) = match seeker {
             Seeker::IdToken => (&self.last_search, UNKNOWN_KEY_INTERVAL),
-            Seeker::LogoutToken => (&self.last_logout_search, LOGOUT_TOKEN_INTERVAL),
+            Seeker::Sent => (&self.last_sent_search, SENT_TOKEN_INTERVAL),
         };
         let now = clock::monotonic();
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

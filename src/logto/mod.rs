@@ -2,13 +2,14 @@
 //!
 //! Promises: nothing leaves this module as [`Verified`] that was not proved; a code is redeemed once; while Logto is away each
 //! caller gets a quick answer and one task asks, at most every few seconds; nobody can make this proxy flood Logto. What Logto
-//! sends here unasked, logout tokens and webhooks, is proved by the same hands. It refuses to know cookies, sessions,
+//! sends here unasked, logout tokens and webhooks, and what callers present as its tokens, is proved by the same hands. It refuses to know cookies, sessions,
 //! configuration files and browsers.
 //!
 //! A [`Logto`] can be made before there is a runtime and awaited from several: no state of it is bound to one.
 
 mod attend;
 mod authorize;
+mod bearer;
 mod breaker;
 mod discovery;
 mod end_session;
@@ -16,10 +17,12 @@ mod error;
 mod http;
 mod key;
 mod keys;
-mod logout;
 pub mod pkce;
+mod presented;
 mod redeem;
 mod refresh;
+mod resource_token;
+mod social_token;
 mod strict_json;
 mod tokens;
 mod userinfo;
@@ -34,8 +37,16 @@ pub use discovery::Metadata;
 pub use error::{Call, Fault, LogtoError, LogtoErrorKind, SetupError};
 pub use redeem::RedeemRequest;
 pub use refresh::{CheckFailure, RefreshFailure, RefreshRequest, Verdict};
+pub use resource_token::{ResourceToken, ResourceTokenFailure, ResourceVerdict};
+pub use social_token::{SocialToken, SocialTokenFailure};
 pub use userinfo::Userinfo;
-pub use verify::{LogoutToken, Refreshed, SignedIn, Verified};
+pub use verify::{
+    ANY_ORGANIZATION, AccessToken, Exchanged, Introspection, LogoutToken, ORGANIZATION_AUDIENCE, Refreshed,
+    SignedIn, Verified,
+};
+
+/// Longest token that is looked at, in bytes.
+pub const LONGEST_TOKEN: usize = verify::LONGEST_TOKEN;
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::secret::SecretText;
@@ -86,6 +97,8 @@ pub struct Settings {
     pub redirect_uri: String,
     /// Scopes besides `openid`.
     pub scopes: Vec<String>,
+    /// API resources that sign-ins ask for, so that [`Logto::resource_token`] can have tokens for them.
+    pub sign_in_resources: Vec<String>,
     /// When the userinfo endpoint is asked.
     pub userinfo: Userinfo,
     /// Which refresh tokens are asked for and kept.
@@ -122,6 +135,7 @@ struct Inner {
     credentials: tokens::Credentials,
     redirect_uri: String,
     scope: String,
+    sign_in_resources: Vec<String>,
     userinfo: Userinfo,
     refresh: RefreshMode,
     discovery: Discovery,
@@ -157,6 +171,7 @@ impl Logto {
             credentials: tokens::Credentials::new(settings.app_id, settings.app_secrets),
             redirect_uri: settings.redirect_uri,
             scope: authorize::scope(&settings.scopes, settings.refresh),
+            sign_in_resources: settings.sign_in_resources,
             userinfo: settings.userinfo,
             refresh: settings.refresh,
             discovery: Discovery::new(addresses),
@@ -247,6 +262,7 @@ impl Logto {
             client_id: self.0.credentials.client_id(),
             redirect_uri: &self.0.redirect_uri,
             scope: &self.0.scope,
+            resources: &self.0.sign_in_resources,
             refresh: self.0.refresh,
         };
         authorize::url(metadata, &client, request)

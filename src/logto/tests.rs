@@ -1,16 +1,22 @@
 //! The whole module against a small server that answers as Logto does, or as Logto never would.
 
+mod access_token;
+mod access_token_keys;
 mod breaker;
 mod check;
 mod discovery;
 mod exchange;
 mod fake;
+mod introspection;
 mod key;
 mod logout_token;
 mod logout_token_keys;
 mod outage;
+mod personal_access_token;
 mod refresh;
 mod refresh_verdicts;
+mod resource_token;
+mod social_token;
 mod urls;
 mod verification;
 mod webhook;
@@ -36,6 +42,7 @@ fn settings(fake: &FakeLogto) -> Settings {
         extra_roots: Vec::new(),
         redirect_uri: "https://app.example.com/.logto/callback".into(),
         scopes: vec!["profile".into(), "openid".into(), "email".into()],
+        sign_in_resources: Vec::new(),
         userinfo: Userinfo::Never,
         refresh: RefreshMode::Session,
     }

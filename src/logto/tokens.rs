@@ -34,6 +34,8 @@ pub(super) struct Tokens {
     pub(super) refresh_token: Option<SecretText>,
     /// Life of the access token, seconds.
     pub(super) expires_in: Option<u64>,
+    /// What the access token is for; empty when the answer does not say.
+    pub(super) scopes: Vec<String>,
 }
 
 /// A call of the token endpoint that yielded nothing usable.
@@ -58,6 +60,7 @@ struct TokenMembers {
     token_type: String,
     id_token: Option<String>,
     expires_in: Option<serde_json::Value>,
+    scope: Option<String>,
 }
 
 /// The one member that must not be lost.
@@ -103,7 +106,7 @@ impl Credentials {
     }
 
     /// Sends a form as this client, with the next secret when one is not accepted.
-    async fn post(
+    pub(super) async fn post(
         &self,
         http: &HttpClient,
         call: Call,
@@ -145,7 +148,9 @@ impl Credentials {
             ("redirect_uri", redirect_uri),
             ("code_verifier", code_verifier.expose()),
         ];
-        let granted = self.grant(http, url, &parameters, CALL_TIMEOUT, false).await;
+        let granted = self
+            .grant(http, Call::Token, url, &parameters, CALL_TIMEOUT, false)
+            .await;
         granted.map_err(|failure| failure.error)
     }
 
@@ -161,13 +166,15 @@ impl Credentials {
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token.expose()),
         ];
-        self.grant(http, url, &parameters, REFRESH_TIMEOUT, again).await
+        self.grant(http, Call::Token, url, &parameters, REFRESH_TIMEOUT, again)
+            .await
     }
 
     /// One call of the token endpoint, whatever the grant type.
-    async fn grant(
+    pub(super) async fn grant(
         &self,
         http: &HttpClient,
+        call: Call,
         url: &Url,
         parameters: &[(&str, &str)],
         limit: Duration,
@@ -176,20 +183,20 @@ impl Credentials {
         let form = SecretText::new(encode_form(parameters));
         let mut kept = None;
         let work = async {
-            let answer = self.post(http, Call::Token, url, form.expose(), limit).await?;
+            let answer = self.post(http, call, url, form.expose(), limit).await?;
             if answer.status != StatusCode::OK {
-                return Err(refusal(Call::Token, &answer));
+                return Err(refusal(call, &answer));
             }
             let member = serde_json::from_slice::<RefreshTokenMember>(&answer.body).ok();
             kept = member
                 .filter(|member| !member.refresh_token.is_empty())
                 .map(|member| SecretText::new(member.refresh_token));
-            read_tokens(&answer)
+            read_tokens(call, &answer)
         };
         let tokens = if again {
-            http.call_in_any_case(Call::Token, work).await
+            http.call_in_any_case(call, work).await
         } else {
-            http.call(Call::Token, work).await
+            http.call(call, work).await
         };
         match tokens {
             Ok(tokens) => Ok(Tokens {
@@ -227,21 +234,27 @@ impl Credentials {
     }
 }
 
-fn read_tokens(answer: &Answer) -> Result<Tokens, LogtoError> {
+fn read_tokens(call: Call, answer: &Answer) -> Result<Tokens, LogtoError> {
     let members: TokenMembers = serde_json::from_slice(&answer.body)
-        .map_err(|_| LogtoError::bad_answer(Call::Token, "not a token response"))?;
+        .map_err(|_| LogtoError::bad_answer(call, "not a token response"))?;
     if !members.token_type.eq_ignore_ascii_case("bearer") {
-        return Err(LogtoError::bad_answer(Call::Token, "token_type is not Bearer"));
+        return Err(LogtoError::bad_answer(call, "token_type is not Bearer"));
     }
     Ok(Tokens {
         access_token: SecretText::new(members.access_token),
         id_token: members.id_token.map(SecretText::new),
         refresh_token: None,
         expires_in: members.expires_in.as_ref().and_then(serde_json::Value::as_u64),
+        scopes: members
+            .scope
+            .unwrap_or_default()
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect(),
     })
 }
 
-fn encode_form(parameters: &[(&str, &str)]) -> String {
+pub(super) fn encode_form(parameters: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(parameters)
         .finish()
@@ -263,7 +276,7 @@ fn secret_not_accepted(answer: &Answer) -> bool {
     members.error == "invalid_client" || (members.error == "invalid_request" && expired())
 }
 
-fn refusal(call: Call, answer: &Answer) -> LogtoError {
+pub(super) fn refusal(call: Call, answer: &Answer) -> LogtoError {
     if answer.status.is_redirection() {
         return LogtoError::bad_answer(call, "a redirect, which is never followed");
     }

@@ -49,14 +49,7 @@ pub(super) async fn fetch(
 }
 
 async fn attempt(http: &HttpClient, url: &Url, token: &SecretText) -> Result<UnverifiedUserinfo, LogtoError> {
-    let field = SecretText::new(format!("Bearer {}", token.expose()));
-    let mut authorization = HeaderValue::from_str(field.expose()).map_err(|_| {
-        LogtoError::bad_answer(
-            Call::Token,
-            "the access token has characters that no header may have",
-        )
-    })?;
-    authorization.set_sensitive(true);
+    let authorization = bearer(token)?;
     let answer = http
         .get(Call::UserInfo, url, Some(authorization), CALL_TIMEOUT)
         .await?;
@@ -71,4 +64,17 @@ async fn attempt(http: &HttpClient, url: &Url, token: &SecretText) -> Result<Unv
             "the userinfo endpoint does not answer 200",
         )),
     }
+}
+
+/// An access token as an `Authorization` field (RFC 6750 §2.1).
+pub(super) fn bearer(token: &SecretText) -> Result<HeaderValue, LogtoError> {
+    let field = SecretText::new(format!("Bearer {}", token.expose()));
+    let mut authorization = HeaderValue::from_str(field.expose()).map_err(|_| {
+        LogtoError::bad_answer(
+            Call::Token,
+            "the access token has characters that no header may have",
+        )
+    })?;
+    authorization.set_sensitive(true);
+    Ok(authorization)
 }

@@ -15,7 +15,7 @@ type Turn = (UnixSeconds, u64);
 
 /// A bounded map of entries that end.
 #[derive(Debug)]
-pub(super) struct Expiring<K, V> {
+pub(crate) struct Expiring<K, V> {
     most: usize,
     entries: HashMap<K, (Turn, V)>,
     by_end: BTreeMap<Turn, K>,
@@ -24,7 +24,7 @@ pub(super) struct Expiring<K, V> {
 
 impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
     /// An empty map for at most so many entries, at least one.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             most: most.max(1),
             entries: HashMap::new(),
@@ -34,7 +34,7 @@ impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
     }
 
     /// What a key has, unless it has ended.
-    pub(super) fn get(&self, key: &K, now: UnixSeconds) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K, now: UnixSeconds) -> Option<&V> {
         let ((until, _), value) = self.entries.get(key)?;
         (now < *until).then_some(value)
     }
@@ -47,7 +47,7 @@ impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
 
     /// Puts an entry in, in place of the one its key has. Returns those that had to leave: ended ones, and the one that
     /// made room.
-    pub(super) fn insert(&mut self, key: K, value: V, until: UnixSeconds, now: UnixSeconds) -> Vec<(K, V)> {
+    pub(crate) fn insert(&mut self, key: K, value: V, until: UnixSeconds, now: UnixSeconds) -> Vec<(K, V)> {
         let mut left = self.forget_ended(now, FORGOTTEN_AT_ONCE);
         self.remove(&key);
         if self.entries.len() >= self.most {
@@ -61,14 +61,14 @@ impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
     }
 
     /// Takes an entry out.
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         let (turn, value) = self.entries.remove(key)?;
         self.by_end.remove(&turn);
         Some(value)
     }
 
     /// Takes out at most so many ended entries.
-    pub(super) fn forget_ended(&mut self, now: UnixSeconds, at_most: usize) -> Vec<(K, V)> {
+    pub(crate) fn forget_ended(&mut self, now: UnixSeconds, at_most: usize) -> Vec<(K, V)> {
         let mut left = Vec::new();
         while left.len() < at_most {
             let Some(((until, _), _)) = self.by_end.first_key_value() else {
@@ -84,7 +84,7 @@ impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
 
     /// How many entries it holds, ended ones that were not yet taken out included.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 

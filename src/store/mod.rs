@@ -9,7 +9,7 @@
 
 mod condition;
 mod error;
-mod expiring;
+pub(crate) mod expiring;
 mod file;
 mod lease;
 mod local;

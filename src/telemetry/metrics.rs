@@ -53,6 +53,7 @@ struct Inner {
     back_channel_logouts: Counters<1>,
     webhooks: Counters<2>,
     cookies_refused: Counters<1>,
+    bearer_tokens: Counters<2>,
     streams_ended: Counters<1>,
     logto_calls: Counters<2>,
     logto_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
@@ -163,6 +164,12 @@ impl Metrics {
             "Session cookies that open no session, by reason",
             cookies_refused.clone(),
         );
+        let bearer_tokens = Counters::default();
+        registry.register(
+            "bearer_tokens",
+            "Bearer tokens presented, by kind and outcome",
+            bearer_tokens.clone(),
+        );
         let streams_ended = Counters::default();
         registry.register(
             "streams_ended",
@@ -210,6 +217,7 @@ impl Metrics {
             back_channel_logouts,
             webhooks,
             cookies_refused,
+            bearer_tokens,
             streams_ended,
             logto_calls,
             logto_seconds,
@@ -307,6 +315,14 @@ impl Metrics {
     /// Session cookies opened no session.
     pub fn cookie_refused(&self, reason: &'static str) {
         self.0.cookies_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A caller presented a bearer token.
+    pub fn bearer(&self, kind: &'static str, outcome: &'static str) {
+        self.0
+            .bearer_tokens
+            .get_or_create(&[("kind", kind), ("outcome", outcome)])
+            .inc();
     }
 
     /// A `websocket`, a `response` or a `request` was cut because its session was over.

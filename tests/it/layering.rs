@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["session", "logto", "upstream"],
     &["store"],
-    &["recheck", "streams"],
+    &["recheck", "bearer", "streams"],
     &["config"],
     &["endpoints", "proxy"],
     &["live"],

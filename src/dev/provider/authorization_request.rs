@@ -4,9 +4,11 @@
 
 use super::error::OidcError;
 use super::parameters::{Parameters, words};
+use super::resource::requested;
 use super::state::{AuthorizationRequest, ResponseMode, State};
 
-const SCOPES: [&str; 11] = [
+/// Scopes of OpenID Connect and of Logto itself; all others belong to resources.
+pub(super) const SCOPES: [&str; 11] = [
     "openid",
     "offline_access",
     "profile",
@@ -80,6 +82,7 @@ pub(super) fn delivery_mode(parameters: &Parameters) -> ResponseMode {
 
 /// Every check whose failure the callback hears of.
 pub(super) fn read(
+    state: &State,
     parameters: &Parameters,
     client_id: String,
     redirect_uri: String,
@@ -131,8 +134,11 @@ pub(super) fn read(
     }
     let prompt = read_prompt(parameters.get("prompt").unwrap_or_default()).map_err(invalid)?;
     let mut scopes = words(parameters.get("scope").unwrap_or_default());
+    let (resources, permissions) =
+        requested(state, parameters).map_err(|error| (error.error, error.description))?;
     // Unknown scopes are dropped without a word; so is offline_access without prompt=consent.
-    scopes.retain(|scope| SCOPES.contains(&scope.as_str()) && (scope != "offline_access" || prompt.consent));
+    scopes.retain(|scope| SCOPES.contains(&scope.as_str()) || permissions.contains(scope));
+    scopes.retain(|scope| scope != "offline_access" || prompt.consent);
     if parameters.get("nonce").is_some() && !scopes.iter().any(|scope| scope == "openid") {
         return Err(invalid(
             "openid scope must be requested when using the nonce parameter".to_owned(),
@@ -143,12 +149,6 @@ pub(super) fn read(
         .map(str::parse)
         .transpose()
         .map_err(|_| invalid("invalid max_age parameter value".to_owned()))?;
-    if parameters.get("resource").is_some() {
-        return Err((
-            "invalid_target",
-            "resource indicator is missing, or unknown".to_owned(),
-        ));
-    }
     let code_challenge = read_challenge(parameters).map_err(invalid)?;
     let request = AuthorizationRequest {
         client_id,
@@ -157,6 +157,7 @@ pub(super) fn read(
         state: parameters.get("state").map(str::to_owned),
         nonce: parameters.get("nonce").map(str::to_owned),
         scopes,
+        resources,
         code_challenge,
         max_age,
     };

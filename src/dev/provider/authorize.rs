@@ -46,7 +46,7 @@ pub(super) fn authorize(shared: &Shared, call: &Call) -> Outcome {
         let fields = vec![("error", error.to_owned()), ("error_description", description)];
         deliver(shared, &redirect_uri, mode, given_state.as_deref(), fields)
     };
-    let (request, prompt) = match read(parameters, client_id, redirect_uri.clone(), mode) {
+    let (request, prompt) = match read(&state, parameters, client_id, redirect_uri.clone(), mode) {
         Ok(read) => read,
         Err(error) => return refuse(error),
     };
@@ -189,6 +189,7 @@ fn finish(
         persona: session.persona.clone(),
         grant: String::new(),
         scopes: request.scopes.clone(),
+        resources: request.resources.clone(),
         session: (!offline).then(|| session.id.clone()),
         nonce: request.nonce.clone(),
         sid: None,

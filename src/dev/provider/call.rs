@@ -1,6 +1,6 @@
 //! A request as handlers see it: whole, decoded, its authority known to be loopback.
 
-use ::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use ::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use ::http::{HeaderMap, HeaderValue, Method, Request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -102,6 +102,13 @@ impl Call {
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(key, _)| *key == name)
             .map(|(_, value)| value)
+    }
+
+    /// The token of an `Authorization: Bearer` field.
+    pub(super) fn bearer_token(&self) -> Option<&str> {
+        let value = self.headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
     }
 
     /// Whether a browser says that another site made this request, which none of the provider's forms allow.

@@ -38,6 +38,10 @@ pub struct Counts {
     pub refreshes: u64,
     /// Refreshes that gave a new refresh token, whether or not anyone heard of it.
     pub rotations: u64,
+    /// Token endpoint with `grant_type=client_credentials`.
+    pub client_credentials: u64,
+    /// Token endpoint with a token exchange.
+    pub token_exchanges: u64,
     /// Userinfo endpoint.
     pub userinfo: u64,
     /// Revocation endpoint.
@@ -46,6 +50,10 @@ pub struct Counts {
     pub introspection: u64,
     /// End-session endpoint, confirmations not counted.
     pub end_session: u64,
+    /// The Account API's endpoint of stored tokens.
+    pub stored_tokens: u64,
+    /// Hugging Face's userinfo endpoint.
+    pub hugging_face_userinfo: u64,
 }
 
 #[derive(Default)]
@@ -58,10 +66,14 @@ pub(super) struct Counters {
     pub(super) code_exchanges: AtomicU64,
     pub(super) refreshes: AtomicU64,
     pub(super) rotations: AtomicU64,
+    pub(super) client_credentials: AtomicU64,
+    pub(super) token_exchanges: AtomicU64,
     pub(super) userinfo: AtomicU64,
     pub(super) revocation: AtomicU64,
     pub(super) introspection: AtomicU64,
     pub(super) end_session: AtomicU64,
+    pub(super) stored_tokens: AtomicU64,
+    pub(super) hugging_face_userinfo: AtomicU64,
 }
 
 /// Adds one.
@@ -97,10 +109,14 @@ impl Control {
             code_exchanges: read(&counters.code_exchanges),
             refreshes: read(&counters.refreshes),
             rotations: read(&counters.rotations),
+            client_credentials: read(&counters.client_credentials),
+            token_exchanges: read(&counters.token_exchanges),
             userinfo: read(&counters.userinfo),
             revocation: read(&counters.revocation),
             introspection: read(&counters.introspection),
             end_session: read(&counters.end_session),
+            stored_tokens: read(&counters.stored_tokens),
+            hugging_face_userinfo: read(&counters.hugging_face_userinfo),
         }
     }
 

@@ -20,6 +20,14 @@ pub struct Faults {
     pub userinfo: EndpointFault,
     /// The revocation endpoint.
     pub revocation: EndpointFault,
+    /// The token endpoint with a token exchange, instead of [`Faults::token`].
+    pub token_exchange: EndpointFault,
+    /// The introspection endpoint.
+    pub introspection: EndpointFault,
+    /// The Account API's endpoint of stored tokens.
+    pub stored_token: EndpointFault,
+    /// Hugging Face's userinfo endpoint.
+    pub hugging_face_userinfo: EndpointFault,
     /// The ID token of the next token answers.
     pub id_token: Option<IdTokenFault>,
     /// The ID token of refreshes alone, instead of [`Faults::id_token`].

@@ -13,6 +13,7 @@ use super::call::{BROWSER_COOKIE, Call};
 use super::error::Outcome;
 use super::sign_in::{form_target, pending};
 use super::state::{INTERACTION_TTL, Shared, interaction_key, random_token};
+use super::vault;
 
 /// Logto's callback for the connector.
 pub(super) const CALLBACK_PATH: &str = "/callback/huggingface-universal";
@@ -167,6 +168,9 @@ pub(super) fn callback(shared: &Shared, call: &Call) -> Outcome {
     };
     if state.persona(&persona).is_none_or(|persona| persona.suspended) {
         return Ok(reply::see_other(&sign_in));
+    }
+    if let Some(storage) = state.token_storage {
+        vault::store(&mut state, &persona, "huggingface", storage, now)?;
     }
     let key = interaction_key(this_browser, &client_id);
     Ok(match state.interactions.get_mut(&key, now) {

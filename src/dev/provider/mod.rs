@@ -4,6 +4,7 @@
 //! (silent dropping of parameters, grants shared by a browser, one pending sign-in a client), it is here too.
 //! Knows nothing of the proxy. Tests steer it through [`Control`], which no request can reach.
 
+mod access_token;
 mod authorization_request;
 mod authorize;
 mod call;
@@ -17,12 +18,15 @@ mod expiring;
 mod extra_parameters;
 mod fault;
 mod hugging_face;
+mod hugging_face_account;
 mod id_token;
 mod keys;
 mod logout_token;
+mod machine;
 mod parameters;
 mod people;
 mod persona;
+mod resource;
 mod revocation;
 mod router;
 mod settings;
@@ -30,18 +34,22 @@ mod sign_in;
 mod state;
 mod token;
 mod userinfo;
+mod vault;
 mod webhook;
 mod wrong_signature;
 
 #[cfg(test)]
 mod tests;
 
+pub use access_token::{AccessTokenFault, AccessTokenJwt};
 pub use control::{Control, Counts, KeyError};
 pub use delivery::{Delivery, DeliveryError, DeliveryKind};
 pub use fault::{CallbackIssuerFault, EndpointFault, Faults, IdTokenFault, Misbehaviour};
 pub use logout_token::{LogoutToken, LogoutTokenFault};
 pub use persona::{HuggingFaceAccount, Organization, Persona};
-pub use settings::{Client, ClientSecret, HostName, ProviderSettings};
+pub use resource::{ApiResource, Permission};
+pub use settings::{Client, ClientSecret, HostName, Machine, ProviderSettings};
+pub use vault::TokenStorage;
 pub use webhook::{Hook, HookEvent, SIGNATURE_FIELD, Webhook};
 
 use hyper::server::conn::http1;

@@ -25,6 +25,8 @@ pub struct Persona {
     pub organizations: Vec<Organization>,
     /// The linked Hugging Face account.
     pub hugging_face: Option<HuggingFaceAccount>,
+    /// That account as it is now, where it changed since Logto recorded it.
+    pub hugging_face_now: Option<HuggingFaceAccount>,
     /// `custom_data`, userinfo only.
     pub custom_data: Map<String, Value>,
     /// Suspended: sign-in is refused on the provider's own page.
@@ -142,6 +144,7 @@ impl Persona {
             roles: Vec::new(),
             organizations: Vec::new(),
             hugging_face: None,
+            hugging_face_now: None,
             custom_data: Map::new(),
             suspended: false,
             access_denied: false,
@@ -236,25 +239,11 @@ impl Persona {
         let Some(account) = &self.hugging_face else {
             return json!({});
         };
-        let orgs: Value = account
-            .organizations
-            .iter()
-            .map(|(id, handle)| {
-                json!({
-                    "sub": id, "name": handle, "preferred_username": handle, "picture": format!("https://example.org/{handle}.png"),
-                    "isEnterprise": false, "canPay": false, "roleInOrg": "contributor",
-                })
-            })
-            .collect();
         json!({"huggingface": {
             "userId": account.user_id,
             "details": {
                 "id": account.user_id, "name": account.name, "email": account.email, "avatar": account.picture,
-                "rawData": {
-                    "sub": account.user_id, "name": account.name, "preferred_username": account.username,
-                    "profile": format!("https://example.org/{}", account.username), "picture": account.picture,
-                    "email": account.email, "email_verified": true, "isPro": false, "orgs": orgs,
-                },
+                "rawData": account.userinfo(),
             },
         }})
     }

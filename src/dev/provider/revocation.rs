@@ -65,7 +65,7 @@ fn introspection(shared: &Shared, state: &State, call: &Call) -> Result<Value, O
         .ends(token, now)
         .or_else(|| state.refresh_tokens.ends(token, now));
     let subject = state.persona(&issued.persona).map(|persona| persona.id.as_str());
-    Ok(json!({
+    let mut told = json!({
         "active": true,
         "client_id": issued.client_id,
         "sub": subject,
@@ -73,7 +73,14 @@ fn introspection(shared: &Shared, state: &State, call: &Call) -> Result<Value, O
         "iss": shared.issuer,
         "iat": issued_at.as_u64(),
         "exp": ends.map(UnixSeconds::as_u64),
-    }))
+    });
+    // A refresh token is active too, but has no type.
+    if state.access_tokens.get(token, now).is_some()
+        && let Some(members) = told.as_object_mut()
+    {
+        members.insert("token_type".into(), json!("Bearer"));
+    }
+    Ok(told)
 }
 
 fn presented(call: &Call) -> Result<&str, OidcError> {

@@ -17,7 +17,10 @@ use super::error::{Failure, OidcError, Outcome};
 use super::extra_parameters::is_sign_in_page;
 use super::fault::{EndpointFault, Misbehaviour};
 use super::state::Shared;
-use super::{authorize, discovery, end_session, hugging_face, revocation, sign_in, token, userinfo};
+use super::{
+    authorize, discovery, end_session, hugging_face, hugging_face_account, revocation, sign_in, token,
+    userinfo, vault,
+};
 
 const BEFORE_THE_CUT: Duration = Duration::from_millis(50);
 
@@ -90,13 +93,25 @@ async fn handle(shared: &Shared, call: &Call) -> Outcome {
         hugging_face::AUTHORIZE_PATH if get => hugging_face::consent(shared, call),
         hugging_face::AUTHORIZE_PATH if post => hugging_face::decide(shared, call),
         hugging_face::CALLBACK_PATH if get => hugging_face::callback(shared, call),
+        hugging_face_account::USERINFO_PATH if get => hugging_face_account::userinfo(shared, call),
         path if get && is_sign_in_page(path) => sign_in::show(shared, call),
         path => match (path.strip_prefix("/oidc/auth/"), path.strip_prefix("/direct/")) {
             (Some(interaction), _) if get => authorize::resume(shared, call, interaction),
             (_, Some(target)) if get => hugging_face::direct(shared, call, target),
-            _ => Ok(unrecognized(call)),
+            _ => match vault_target(path) {
+                Some(target) if get => vault::stored_token(shared, call, target),
+                _ => Ok(unrecognized(call)),
+            },
         },
     }
+}
+
+/// The target in the path of a stored token.
+fn vault_target(path: &str) -> Option<&str> {
+    let target = path
+        .strip_prefix(vault::PATH_PREFIX)?
+        .strip_suffix(vault::PATH_SUFFIX)?;
+    (!target.is_empty() && !target.contains('/')).then_some(target)
 }
 
 /// Endpoints that other origins may post to: browsers on behalf of clients, and clients themselves.
@@ -136,9 +151,17 @@ fn next_fault(shared: &Shared, call: &Call) -> EndpointFault {
             &mut faults.code_exchange
         }
         ("/oidc/token", Some("refresh_token")) if faults.refresh.is_set() => &mut faults.refresh,
+        ("/oidc/token", Some("urn:ietf:params:oauth:grant-type:token-exchange"))
+            if faults.token_exchange.is_set() =>
+        {
+            &mut faults.token_exchange
+        }
         ("/oidc/token", _) => &mut faults.token,
         ("/oidc/me", _) => &mut faults.userinfo,
         ("/oidc/token/revocation", _) => &mut faults.revocation,
+        ("/oidc/token/introspection", _) => &mut faults.introspection,
+        (hugging_face_account::USERINFO_PATH, _) => &mut faults.hugging_face_userinfo,
+        (path, _) if vault_target(path).is_some() => &mut faults.stored_token,
         _ => return EndpointFault::default(),
     };
     fault.take()
@@ -217,6 +240,9 @@ fn count_only(shared: &Shared, path: &str) {
         "/oidc/token" => count(&counters.token),
         "/oidc/me" => count(&counters.userinfo),
         "/oidc/token/revocation" => count(&counters.revocation),
+        "/oidc/token/introspection" => count(&counters.introspection),
+        hugging_face_account::USERINFO_PATH => count(&counters.hugging_face_userinfo),
+        path if vault_target(path).is_some() => count(&counters.stored_tokens),
         _ => count(&counters.discovery),
     }
 }

@@ -4,7 +4,9 @@ use crate::clock::Clock;
 use crate::secret::SecretText;
 use std::time::Duration;
 
-use super::persona::Persona;
+use super::persona::{Organization, Persona};
+use super::resource::{ApiResource, Permission};
+use super::vault::TokenStorage;
 
 /// Everything decided before the provider starts.
 #[derive(Debug, Clone)]
@@ -13,6 +15,14 @@ pub struct ProviderSettings {
     pub clients: Vec<Client>,
     /// Who can sign in.
     pub personas: Vec<Persona>,
+    /// API resources known from the start; more through [`super::Control::register_resource`].
+    pub resources: Vec<ApiResource>,
+    /// The permissions that roles in organizations carry.
+    pub organization_permissions: Vec<Permission>,
+    /// Whether the Account API answers. Logto: off.
+    pub account_center: bool,
+    /// How a sign-in through Hugging Face stores its token, if it does. Logto: not.
+    pub token_storage: Option<TokenStorage>,
     /// Which name of this machine the issuer and the pages use.
     pub host_name: HostName,
     /// ID tokens as Logto before 1.42 makes them: `typ` in the header, `at_hash` in the payload.
@@ -33,6 +43,10 @@ impl Default for ProviderSettings {
         Self {
             clients: Vec::new(),
             personas: Persona::built_in(),
+            resources: Vec::new(),
+            organization_permissions: Vec::new(),
+            account_center: false,
+            token_storage: None,
             host_name: HostName::Address,
             legacy_id_token_shape: false,
             session_ttl: Duration::from_secs(14 * 86_400),
@@ -52,7 +66,7 @@ pub enum HostName {
     Localhost,
 }
 
-/// An application as registered at Logto, of the type "Traditional web", first-party.
+/// An application as registered at Logto, of the type "Traditional web" unless it is a machine, first-party.
 #[derive(Debug, Clone)]
 pub struct Client {
     /// `client_id`.
@@ -74,6 +88,19 @@ pub struct Client {
     pub backchannel_logout_uri: Option<String>,
     /// `sid` in ID tokens and logout tokens, given a URI. Logto: off.
     pub backchannel_logout_session_required: bool,
+    /// Whether it may exchange personal access tokens. Logto: off.
+    pub allow_token_exchange: bool,
+    /// Its roles and memberships, for an application that calls for itself.
+    pub machine: Option<Machine>,
+}
+
+/// What an application of the type "Machine-to-machine" has.
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    /// Names of global roles.
+    pub roles: Vec<String>,
+    /// Organizations that it is in.
+    pub organizations: Vec<Organization>,
 }
 
 impl Client {
@@ -92,7 +119,20 @@ impl Client {
             refresh_token_ttl: Duration::from_secs(14 * 86_400),
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
+            allow_token_exchange: false,
+            machine: None,
         }
+    }
+
+    /// A machine-to-machine application, with these global roles.
+    pub fn machine(app_id: impl Into<String>, secret: SecretText, roles: &[&str]) -> Self {
+        let mut client = Self::new(app_id, secret, "");
+        client.redirect_uris.clear();
+        client.machine = Some(Machine {
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            organizations: Vec::new(),
+        });
+        client
     }
 
     /// Whether this application's tokens name the session they belong to.

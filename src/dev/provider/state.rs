@@ -13,8 +13,11 @@ use super::error::Failure;
 use super::expiring::Expiring;
 use super::fault::Faults;
 use super::keys::KeyStore;
+use super::machine::PersonalAccessToken;
 use super::persona::Persona;
+use super::resource::{ApiResource, Permission};
 use super::settings::{Client, ProviderSettings};
+use super::vault::{StoredToken, TokenStorage};
 use super::webhook::Hook;
 use crate::clock::{Clock, UnixSeconds};
 
@@ -60,6 +63,10 @@ impl Shared {
             state: Mutex::new(State {
                 clients: settings.clients,
                 personas: settings.personas,
+                resources: settings.resources,
+                organization_permissions: settings.organization_permissions,
+                account_center: settings.account_center,
+                token_storage: settings.token_storage,
                 ..State::default()
             }),
         })
@@ -102,6 +109,16 @@ pub(super) struct State {
     pub(super) hugging_face_visits: Expiring<(String, String)>,
     /// Codes of the Hugging Face screen: persona's key.
     pub(super) hugging_face_codes: Expiring<String>,
+    pub(super) resources: Vec<ApiResource>,
+    pub(super) organization_permissions: Vec<Permission>,
+    /// By the token itself. Tests make them, no request does.
+    pub(super) personal_access_tokens: HashMap<String, PersonalAccessToken>,
+    pub(super) account_center: bool,
+    pub(super) token_storage: Option<TokenStorage>,
+    /// By persona and target.
+    pub(super) stored_tokens: HashMap<(String, String), StoredToken>,
+    /// Tokens of Hugging Face's: persona's key.
+    pub(super) hugging_face_tokens: Expiring<String>,
     pub(super) grants_revoked: u64,
     pub(super) last_authorization: Vec<(String, String)>,
     /// Sessions opened so far; the next one's number.
@@ -143,6 +160,8 @@ pub(super) struct AuthorizationRequest {
     pub(super) state: Option<String>,
     pub(super) nonce: Option<String>,
     pub(super) scopes: Vec<String>,
+    /// API resources that tokens may be asked for later.
+    pub(super) resources: Vec<String>,
     pub(super) code_challenge: String,
     pub(super) max_age: Option<u64>,
 }
@@ -182,7 +201,10 @@ pub(super) struct Issued {
     pub(super) client_id: String,
     pub(super) persona: String,
     pub(super) grant: String,
+    /// Those of resources among them.
     pub(super) scopes: Vec<String>,
+    /// API resources that tokens may be asked for.
+    pub(super) resources: Vec<String>,
     /// The provider's session it dies with; none with `offline_access`.
     pub(super) session: Option<String>,
     pub(super) nonce: Option<String>,
@@ -251,18 +273,31 @@ impl State {
         if let Some(known) = known.filter(|known| self.grants.get(&known.grant, now).is_some()) {
             return Ok(known.clone());
         }
+        let sid = known.map_or_else(random_token, |known| Ok(known.sid.clone()))?;
+        let persona = session.persona.clone();
         let made = Authorization {
-            grant: random_token()?,
-            sid: known.map_or_else(random_token, |known| Ok(known.sid.clone()))?,
+            grant: self.new_grant(&persona, client_id, now)?,
+            sid,
         };
+        let session = self.sessions.get_mut(cookie, now).ok_or(Failure::Internal)?;
         session.authorizations.insert(client_id.to_owned(), made.clone());
+        Ok(made)
+    }
+
+    /// A new grant of a person's for a client.
+    pub(super) fn new_grant(
+        &mut self,
+        persona: &str,
+        client_id: &str,
+        now: UnixSeconds,
+    ) -> Result<String, Failure> {
+        let name = random_token()?;
         let grant = Grant {
-            persona: session.persona.clone(),
+            persona: persona.to_owned(),
             client_id: client_id.to_owned(),
         };
-        self.grants
-            .insert(made.grant.clone(), grant, now.plus(GRANT_TTL), now);
-        Ok(made)
+        self.grants.insert(name.clone(), grant, now.plus(GRANT_TTL), now);
+        Ok(name)
     }
 
     /// Ends a grant, and with it every code and token issued under it.

@@ -3,21 +3,25 @@
 use ::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 
 use super::super::reply;
+use super::access_token::AccessTokenJwt;
+use super::authorization_request::SCOPES;
 use super::call::Call;
 use super::client_authentication::authenticate;
 use super::control::count;
 use super::error::{Failure, OidcError, Outcome};
 use super::fault::IdTokenFault;
-use super::id_token;
 use super::parameters::words;
+use super::persona::Persona;
+use super::resource::{Holder, ORGANIZATIONS_SCOPE, Target, invalid_target, target};
 use super::settings::Client;
 use super::state::{AccessToken, Issued, RefreshToken, Shared, State, random_token};
+use super::{id_token, machine};
 use crate::clock::UnixSeconds;
 
 /// A rotated refresh token still works for this long.
@@ -26,7 +30,7 @@ const ROTATION_LEEWAY: Duration = Duration::from_secs(3);
 const CHAIN_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 
 /// An OAuth error, or no answer at all.
-enum Refusal {
+pub(super) enum Refusal {
     Error(OidcError),
     Failure(Failure),
 }
@@ -40,6 +44,15 @@ impl From<OidcError> for Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
+    }
+}
+
+/// The body of a successful answer.
+pub(super) struct TokenReply(pub(super) Value);
+
+impl TokenReply {
+    fn into_reply(self) -> reply::Reply {
+        reply::json(StatusCode::OK, &self.0)
     }
 }
 
@@ -83,26 +96,53 @@ fn answer(shared: &Shared, call: &Call) -> Result<reply::Reply, Refusal> {
             count(&shared.counters.refreshes);
             refresh(shared, &mut state, call, &client)
         }
+        Some("client_credentials") => {
+            count(&shared.counters.client_credentials);
+            Ok(machine::client_credentials(shared, &state, call, &client)?.into_reply())
+        }
+        Some("urn:ietf:params:oauth:grant-type:token-exchange") => {
+            count(&shared.counters.token_exchanges);
+            Ok(machine::token_exchange(shared, &mut state, call, &client)?.into_reply())
+        }
         Some(_) => Err(OidcError::new("unsupported_grant_type", "unsupported grant_type requested").into()),
         None => Err(missing("grant_type").into()),
     }
 }
 
-fn missing(name: &str) -> OidcError {
+pub(super) fn missing(name: &str) -> OidcError {
     OidcError::new(
         "invalid_request",
         format!("missing required parameter(s) ({name})"),
     )
 }
 
-fn refuse_resource(call: &Call) -> Result<(), OidcError> {
-    match call.form.get("resource") {
-        Some(_) => Err(OidcError::new(
-            "invalid_target",
-            "resource indicator is missing, or unknown",
-        )),
-        None => Ok(()),
+/// What a user's grant may be turned into (RFC 8707 §2.2): a resource must have been asked for at the authorization endpoint,
+/// an organization needs the scope.
+fn user_target(
+    state: &State,
+    call: &Call,
+    persona: &Persona,
+    issued: &Issued,
+) -> Result<Option<Target>, OidcError> {
+    if call
+        .form
+        .get("resource")
+        .is_some_and(|asked| !issued.resources.iter().any(|granted| granted == asked))
+    {
+        return Err(invalid_target());
     }
+    let has_scope = issued.scopes.iter().any(|scope| scope == ORGANIZATIONS_SCOPE);
+    if call.form.get("organization_id").is_some() && !has_scope {
+        return Err(OidcError {
+            status: StatusCode::FORBIDDEN,
+            ..OidcError::new("insufficient_scope", "refresh token missing required scope")
+        });
+    }
+    let holder = Holder {
+        roles: &persona.roles,
+        organizations: &persona.organizations,
+    };
+    target(state, &call.form, &holder, &issued.scopes)
 }
 
 /// RFC 6749 §4.1.3. Only a request that is right in everything else spends the code.
@@ -113,7 +153,6 @@ fn redeem(shared: &Shared, state: &mut State, call: &Call, client: &Client) -> R
         .form
         .get("redirect_uri")
         .ok_or_else(|| missing("redirect_uri"))?;
-    refuse_resource(call)?;
     let entry = state.codes.get(code, now).ok_or_else(OidcError::invalid_grant)?;
     let verifier = call.form.get("code_verifier").unwrap_or_default();
     let is_right = entry.request.client_id == client.app_id
@@ -128,6 +167,10 @@ fn redeem(shared: &Shared, state: &mut State, call: &Call, client: &Client) -> R
         state.revoke_grant(&issued.grant, now);
         return Err(OidcError::invalid_grant().into());
     }
+    let persona = state
+        .persona(&issued.persona)
+        .ok_or_else(OidcError::invalid_grant)?;
+    let target = user_target(state, call, persona, &issued)?;
     if let Some(entry) = state.codes.get_mut(code, now) {
         entry.consumed = true;
     }
@@ -138,7 +181,7 @@ fn redeem(shared: &Shared, state: &mut State, call: &Call, client: &Client) -> R
         None
     };
     let fault = shared.faults().id_token;
-    tokens(shared, state, client, &issued, refresh_token, fault)
+    tokens(shared, state, client, &issued, target, refresh_token, fault)
 }
 
 /// RFC 7636 §4.6.
@@ -165,7 +208,6 @@ fn refresh(
         .get("refresh_token")
         .ok_or_else(|| missing("refresh_token"))?
         .to_owned();
-    refuse_resource(call)?;
     let entry = state
         .refresh_tokens
         .get(&presented, now)
@@ -193,6 +235,7 @@ fn refresh(
     if persona.access_denied {
         return Err(OidcError::new("access_denied", "Access denied.").into());
     }
+    let target = user_target(state, call, persona, &issued)?;
     let ends = state.refresh_tokens.ends(&presented, now).unwrap_or(now);
     let lifetime = ends.since(issued_at).as_secs();
     let is_due = now.since(issued_at).as_secs().saturating_mul(10) >= lifetime.saturating_mul(7);
@@ -211,7 +254,7 @@ fn refresh(
     let faults = shared.faults();
     let refresh_token = (!faults.refresh_token_withheld).then_some(refresh_token);
     let fault = faults.refreshed_id_token.or(faults.id_token);
-    tokens(shared, state, client, &issued, refresh_token, fault)
+    tokens(shared, state, client, &issued, target, refresh_token, fault)
 }
 
 /// What the presented token was issued for: a narrowed refresh does not narrow its successor.
@@ -242,35 +285,35 @@ fn issue_refresh_token(
     Ok(token)
 }
 
-/// RFC 6749 §5.1 with Logto's habits: an opaque access token, `scope` always there.
+/// RFC 6749 §5.1 with Logto's habits: an access token that is opaque unless it is for a resource or organization, and `scope`
+/// always there.
 fn tokens(
     shared: &Shared,
     state: &mut State,
     client: &Client,
     issued: &Issued,
+    target: Option<Target>,
     refresh_token: Option<String>,
     fault: Option<IdTokenFault>,
 ) -> Result<reply::Reply, Refusal> {
-    let now = shared.now();
     let persona = state
         .persona(&issued.persona)
         .cloned()
         .ok_or_else(OidcError::invalid_grant)?;
-    let access_token = random_token()?;
-    let entry = AccessToken {
-        issued: issued.clone(),
-        issued_at: now,
+    let (access_token, scopes, ttl) = match target {
+        Some(target) => {
+            let token = AccessTokenJwt::new(shared, client, &persona.id, &target)?.compact()?;
+            (token, target.scopes, target.ttl)
+        }
+        None => {
+            let (token, scopes) = issue_access_token(shared, state, issued)?;
+            (token, scopes, shared.access_token_ttl)
+        }
     };
-    state.access_tokens.insert(
-        access_token.clone(),
-        entry,
-        now.plus(shared.access_token_ttl),
-        now,
-    );
     let mut body = json!({
         "access_token": access_token,
-        "expires_in": shared.access_token_ttl.as_secs(),
-        "scope": issued.scopes.join(" "),
+        "expires_in": ttl.as_secs(),
+        "scope": scopes.join(" "),
         "token_type": "Bearer",
     });
     if let Some(members) = body.as_object_mut() {
@@ -284,5 +327,26 @@ fn tokens(
             members.insert("refresh_token".into(), json!(refresh_token));
         }
     }
-    Ok(reply::json(StatusCode::OK, &body))
+    Ok(TokenReply(body).into_reply())
+}
+
+/// An opaque access token, for userinfo and the Account API, and its scopes: no resource's.
+pub(super) fn issue_access_token(
+    shared: &Shared,
+    state: &mut State,
+    issued: &Issued,
+) -> Result<(String, Vec<String>), Failure> {
+    let now = shared.now();
+    let token = random_token()?;
+    let mut issued = issued.clone();
+    issued.scopes.retain(|scope| SCOPES.contains(&scope.as_str()));
+    let scopes = issued.scopes.clone();
+    let entry = AccessToken {
+        issued,
+        issued_at: now,
+    };
+    state
+        .access_tokens
+        .insert(token.clone(), entry, now.plus(shared.access_token_ttl), now);
+    Ok((token, scopes))
 }

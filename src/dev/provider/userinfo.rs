@@ -1,7 +1,6 @@
 //! Userinfo (OpenID Connect Core §5.3): every claim that the scopes allow.
 
 use ::http::StatusCode;
-use ::http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use super::super::reply;
@@ -23,12 +22,7 @@ pub(super) fn userinfo(shared: &Shared, call: &Call) -> Outcome {
 fn claims(shared: &Shared, call: &Call) -> Result<Value, OidcError> {
     let now = shared.now();
     let token = call
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token)
+        .bearer_token()
         .ok_or_else(|| OidcError::new("invalid_request", "no access token provided"))?;
     let state = shared.state();
     let entry = state

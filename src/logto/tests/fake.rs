@@ -28,6 +28,8 @@ pub(super) const JWKS: &str = "/oidc/jwks";
 pub(super) const TOKEN: &str = "/oidc/token";
 pub(super) const USERINFO: &str = "/oidc/me";
 pub(super) const REVOCATION: &str = "/oidc/token/revocation";
+pub(super) const INTROSPECTION: &str = "/oidc/token/introspection";
+pub(super) const VAULT: &str = "/api/my-account/identities/huggingface/access-token";
 
 /// What a path does instead of its usual answer.
 #[derive(Debug, Clone)]
@@ -61,6 +63,8 @@ pub(super) struct State {
     pub(super) jwks: Value,
     pub(super) tokens: Value,
     pub(super) userinfo: Value,
+    pub(super) introspection: Value,
+    pub(super) stored_token: Value,
 }
 
 pub(super) struct FakeLogto {
@@ -173,6 +177,7 @@ pub(super) fn metadata(origin: &str) -> Value {
         "jwks_uri": format!("{origin}{JWKS}"),
         "end_session_endpoint": format!("{origin}/oidc/session/end"),
         "revocation_endpoint": format!("{origin}{REVOCATION}"),
+        "introspection_endpoint": format!("{origin}{INTROSPECTION}"),
         "response_types_supported": ["code", "code id_token", "id_token", "none"],
         "response_modes_supported": ["query", "fragment", "form_post"],
         "subject_types_supported": ["public"],
@@ -219,6 +224,8 @@ async fn serve(
             TOKEN => state.tokens.clone(),
             USERINFO => state.userinfo.clone(),
             REVOCATION => json!({}),
+            INTROSPECTION => state.introspection.clone(),
+            VAULT => state.stored_token.clone(),
             _ => Value::Null,
         };
         (instead, usual)

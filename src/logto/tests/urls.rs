@@ -27,6 +27,7 @@ async fn the_authentication_request_is_complete_and_cannot_be_bent() {
         pair("response_type", "token"),
         pair("response_mode", "fragment"),
         pair("request", "x"),
+        pair("resource", "https://evil.example/"),
         pair("client_id", "other"),
         pair("prompt", "none"),
         pair("login_hint", "a&b=c d"),
@@ -63,6 +64,23 @@ async fn the_authentication_request_is_complete_and_cannot_be_bent() {
     for (name, value) in expected {
         assert_eq!(query[name], value, "{name}");
     }
+}
+
+/// A refresh token buys tokens of what the sign-in asked for, and of nothing else.
+#[tokio::test]
+async fn resources_are_asked_for_at_the_sign_in() {
+    let fake = FakeLogto::start();
+    let mut settings = settings(&fake);
+    settings.sign_in_resources = vec!["https://api.example.com/".into(), "urn:x:y".into()];
+    let logto = logto_with(settings).0;
+    let metadata = logto.metadata_or_fetch().await.unwrap();
+    let url = logto.authorization_url(&metadata, &AuthorizationRequest::default());
+    let asked: Vec<String> = url
+        .query_pairs()
+        .filter(|(name, _)| name == "resource")
+        .map(|(_, value)| value.into_owned())
+        .collect();
+    assert_eq!(asked, ["https://api.example.com/", "urn:x:y"]);
 }
 
 /// Without consent Logto drops `offline_access` and says nothing.

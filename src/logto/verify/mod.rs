@@ -4,10 +4,18 @@
 //! for claims about the user. It stops another user's userinfo, and claims about a token that pose as claims about a user.
 //! It does no I/O.
 
+mod access_token;
 mod id_token;
+mod introspection;
+mod jws;
 mod logout_token;
 
+pub use access_token::{ANY_ORGANIZATION, AccessToken, ORGANIZATION_AUDIENCE};
+pub(super) use access_token::{ResourceServer, UnprovedAccessToken};
 pub(super) use id_token::{Expected, IdTokenFacts, verify as id_token};
+pub use introspection::Introspection;
+pub(super) use introspection::introspection;
+pub(super) use jws::LONGEST_TOKEN;
 pub use logout_token::LogoutToken;
 pub(super) use logout_token::{Audience, UnprovedLogoutToken};
 
@@ -121,6 +129,28 @@ impl fmt::Debug for Refreshed {
     }
 }
 
+/// Who a personal access token stands for.
+#[derive(Clone)]
+pub struct Exchanged {
+    /// The user's id at Logto, 1 to 255 characters.
+    pub subject: String,
+    /// The claims about the user as userinfo tells them, `sub` among them.
+    pub claims: Map<String, Value>,
+    /// What the access token is for, one by one.
+    pub scopes: Vec<String>,
+    /// For userinfo, as long as it lives.
+    pub access_token: SecretText,
+    /// Life of the access token, seconds, when Logto said.
+    pub expires_in: Option<u64>,
+}
+
+/// Says nothing: claims are personal, tokens secret.
+impl fmt::Debug for Exchanged {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Exchanged")
+    }
+}
+
 /// Whether this can be an identifier in a token: 1 to 255 characters, no control characters.
 fn is_identifier(text: &str) -> bool {
     let length = text.chars().count();
@@ -188,6 +218,28 @@ pub(super) fn userinfo(
 ) -> Result<Verified<Map<String, Value>>, LogtoError> {
     let itself = Map::from_iter([("sub".to_owned(), Value::from(subject))]);
     joined(subject, itself, Some(userinfo)).map(Verified)
+}
+
+/// What a personal access token was exchanged for. Userinfo alone says whose it is: it was asked with a token that this client
+/// was given for it a moment ago.
+pub(super) fn exchanged(
+    UnverifiedUserinfo(members): UnverifiedUserinfo,
+    tokens: Tokens,
+) -> Result<Verified<Exchanged>, LogtoError> {
+    let subject = members
+        .get("sub")
+        .and_then(Value::as_str)
+        .filter(|subject| is_identifier(subject))
+        .map(str::to_owned)
+        .ok_or(LogtoError::bad_answer(Call::UserInfo, "no sub in userinfo"))?;
+    let claims = userinfo(UnverifiedUserinfo(members), &subject)?.into_inner();
+    Ok(Verified(Exchanged {
+        subject,
+        claims,
+        scopes: tokens.scopes,
+        access_token: tokens.access_token,
+        expires_in: tokens.expires_in,
+    }))
 }
 
 /// The claims about the user: the ID token's, overlaid with those of userinfo, whose `sub` must be the same (OpenID Connect

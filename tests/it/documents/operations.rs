@@ -35,6 +35,7 @@ fn rendered() -> BTreeSet<String> {
     metrics.back_channel_logout("accepted");
     metrics.webhook("suspended", "accepted");
     metrics.cookie_refused("expired");
+    metrics.bearer("jwt", "accepted");
     metrics.stream_ended("websocket");
     metrics.logto_call("token", "ok", Duration::from_millis(5));
     metrics
