@@ -18,7 +18,6 @@ mod error;
 mod file;
 mod node;
 mod reader;
-mod registered;
 mod resolve;
 mod secret;
 mod source;

@@ -1,6 +1,5 @@
 //! The configuration as a whole: defaults, table, documentation, precedence, and what errors may say.
 
-mod callers;
 mod errors;
 mod in_step;
 mod overlay;

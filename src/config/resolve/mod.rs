@@ -44,7 +44,6 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let endpoints = routes::endpoints(reader);
     let headers = headers::headers(reader);
     let routes = routes::routes(reader, endpoints.as_ref());
-    routes::warn_without_bearer(reader, routes.as_deref());
     let limits = limits(reader);
     let admin_is_default = !reader.is_given("admin.listen");
     let admin = admin(reader, listen.as_deref());

@@ -136,29 +136,9 @@ pub(super) fn routes(reader: &mut Reader<'_>, endpoints: Option<&EndpointPaths>)
                 route.path
             ));
         }
-        if route.access == Access::Public && route.bearer {
-            reader.warnings.push(format!(
-                "route {}: bearer has no effect, since nobody's identity is asked for",
-                route.path
-            ));
-        }
         routes.push((route, origin));
     }
     (routes.len() == total).then(|| routes.into_iter().map(|(route, _)| route).collect())
-}
-
-/// Says when API callers were thought of, and no route lets them in.
-pub(super) fn warn_without_bearer(reader: &mut Reader<'_>, routes: Option<&[RouteConfig]>) {
-    if routes.is_none_or(|routes| routes.iter().any(|route| route.bearer)) {
-        return;
-    }
-    for key in ["logto.resources", "logto.trusted_clients"] {
-        if reader.is_given(key) {
-            reader
-                .warnings
-                .push(format!("{key} has no effect: no route has bearer = true"));
-        }
-    }
 }
 
 /// One route and where its path stands.
@@ -191,13 +171,11 @@ fn route(reader: &mut Reader<'_>, entries: &[Entry], origin: &Origin) -> Option<
             ],
         )
     });
-    let bearer = flag(reader, entries, origin, "route.bearer");
     let (path, path_origin) = path?;
     let route = RouteConfig {
         path,
         access: access?.0,
         unauthenticated: unauthenticated?.0,
-        bearer: bearer?,
     };
     known.then_some((route, path_origin))
 }
@@ -213,35 +191,13 @@ fn field<T>(
     key: &'static str,
     parse: impl FnOnce(&str) -> Result<T, Problem>,
 ) -> Option<(T, Origin)> {
-    let node = field_node(reader, entries, route, key)?;
-    let parsed = text_of(&node).and_then(parse);
-    reader
-        .keep(node.origin.clone(), key, parsed)
-        .map(|value| (value, node.origin))
-}
-
-/// `true` or `false`.
-fn flag(reader: &mut Reader<'_>, entries: &[Entry], route: &Origin, key: &'static str) -> Option<bool> {
-    let node = field_node(reader, entries, route, key)?;
-    let read = match node.value {
-        Value::Boolean(boolean) => Ok(boolean),
-        other => Err(Problem::new(format!(
-            "expected true or false, found {}",
-            other.describe()
-        ))),
-    };
-    reader.keep(node.origin, key, read)
-}
-
-/// The value of a key of this route, or its preset.
-fn field_node(reader: &mut Reader<'_>, entries: &[Entry], route: &Origin, key: &'static str) -> Option<Node> {
     reader.asked.insert(key);
     let definition = ROUTE_KEYS.iter().find(|definition| definition.path == key)?;
     let given = entries
         .iter()
         .find(|entry| entry.name == definition.name())
         .map(|entry| entry.node.clone());
-    match (given, definition.preset) {
+    let node: Option<Node> = match (given, definition.preset) {
         (Some(node), _) => Some(node),
         (None, Preset::Value(text)) => file::read_value(text, route),
         (None, _) => {
@@ -252,5 +208,10 @@ fn field_node(reader: &mut Reader<'_>, entries: &[Entry], route: &Origin, key: &
             );
             None
         }
-    }
+    };
+    let node = node?;
+    let parsed = text_of(&node).and_then(parse);
+    reader
+        .keep(node.origin.clone(), key, parsed)
+        .map(|value| (value, node.origin))
 }
