@@ -6,6 +6,7 @@ use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
 use crate::config::StoreConfig;
 use crate::live;
+use crate::policy::{Access, RouteTable, Unauthenticated};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use std::process::ExitCode;
@@ -50,17 +51,10 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
     };
     section("Settings", &owned(summary.settings));
     section("Register in Logto", &owned(summary.register));
-    let routes: Vec<_> = summary
-        .routes
-        .into_iter()
-        .map(|row| {
-            (
-                row.path,
-                format!("{:13}  without a session: {}", row.access, row.unauthenticated),
-            )
-        })
-        .collect();
-    section("Routes, the most specific wins", &routes);
+    say(format_args!("\nRoutes, the most specific wins"));
+    for line in route_lines(&compiled.gate.routes) {
+        say(format_args!("  {line}"));
+    }
     section("Headers besides the default ones", &summary.headers);
     say(format_args!(
         "\nThe session cookie of a typical user takes about {} bytes.",
@@ -70,4 +64,38 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         say(format_args!("warning: {warning}"));
     }
     ExitCode::SUCCESS
+}
+
+/// Path, methods, host, what opens it and what somebody without a session gets, in columns.
+fn route_lines(routes: &RouteTable) -> Vec<String> {
+    let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
+    let rows: Vec<[String; 3]> = routes
+        .iter()
+        .map(|route| {
+            [
+                route.pattern.to_string(),
+                or(route.methods.as_ref().map(ToString::to_string), "any method"),
+                or(route.host.as_ref().map(ToString::to_string), "any host"),
+            ]
+        })
+        .collect();
+    let widths = rows.iter().fold([0; 3], |widths, row| {
+        let mut cells = row.iter().map(|cell| cell.chars().count());
+        widths.map(|width| cells.next().unwrap_or(0).max(width))
+    });
+    let lines = rows.iter().zip(routes.iter()).map(|(row, route)| {
+        let [path, methods, host] = row;
+        let [path_width, methods_width, host_width] = widths;
+        let without = match (&route.access, route.unauthenticated) {
+            (Access::Public | Access::Optional, _) => "",
+            (_, Unauthenticated::Auto) => "  without a session: auto",
+            (_, Unauthenticated::Redirect) => "  without a session: redirect",
+            (_, Unauthenticated::Status401) => "  without a session: 401",
+        };
+        format!(
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}{without}",
+            route.access
+        )
+    });
+    lines.collect()
 }

@@ -4,7 +4,8 @@ use super::pipeline::Gate;
 use super::record::Record;
 use crate::clock::UnixSeconds;
 use crate::endpoints::Seen;
-use crate::identity::ProjectedHeaders;
+use crate::identity::{Claims, ProjectedHeaders};
+use crate::policy;
 use crate::recheck::Outcome;
 use crate::request::CleanRequest;
 use crate::session::cookie::Reason;
@@ -31,6 +32,8 @@ pub(super) struct Standing {
     pub(super) identity: Option<ProjectedHeaders>,
     /// That session.
     pub(super) session: Option<Held>,
+    /// What a re-check found, in place of what the session's cookie says.
+    fresh: Option<Claims>,
     /// Session cookies that the answer sets.
     pub(super) renewal: Vec<HeaderValue>,
     /// Whether the cookies are to be taken away.
@@ -90,6 +93,7 @@ impl Standing {
         Self {
             identity: None,
             session: None,
+            fresh: None,
             renewal: Vec::new(),
             refused: false,
             renewable: false,
@@ -143,6 +147,7 @@ impl Standing {
                         view,
                         checked_at: session.checked_at(),
                     }),
+                    fresh: Some(session.claims().clone()),
                     renewal: renewed(gate, session, request, now),
                     ..Self::nobody()
                 }
@@ -158,6 +163,28 @@ impl Standing {
                 renewable: true,
                 ..Self::nobody()
             },
+        }
+    }
+
+    /// What Logto says of the user. Reads JSON: not for every request.
+    pub(super) fn claims(&self) -> Claims {
+        match (&self.fresh, &self.session) {
+            (Some(claims), _) => claims.clone(),
+            (None, Some(session)) => session.view.claims(),
+            (None, None) => Claims::default(),
+        }
+    }
+
+    /// The caller as policy takes it.
+    pub(super) fn caller<'a>(&'a self, claims: &'a Claims, identity: ProjectedHeaders) -> policy::Caller<'a> {
+        match &self.session {
+            None => policy::Caller::Nobody,
+            Some(session) => policy::Caller::User(policy::User {
+                subject: session.view.subject(),
+                claims,
+                scopes: None,
+                identity,
+            }),
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Rechecks {
     pub header_rules: Arc<HeaderRules>,
     /// The claims that a session keeps.
     pub kept_claims: Vec<ClaimPath>,
+    /// Since when these are the ones. A session confirmed before may lack some.
+    pub claims_since: UnixSeconds,
     /// How often, and how long without.
     pub limits: RecheckLimits,
     /// Calls under way and their results.
@@ -97,9 +99,17 @@ impl Rechecks {
         self.freshness_at(&view.marks(), confirmed_at, now)
     }
 
-    /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
+    /// Whether a session confirmed then may lack claims that are asked for now.
+    pub fn may_lack_claims(&self, checked_at: UnixSeconds) -> bool {
+        checked_at < self.claims_since
+    }
+
+    /// Confirms a session that is due, or that lacks claims: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
-        let is_current = |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;
+        let is_current = |checked_at| {
+            !self.may_lack_claims(checked_at)
+                && self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current
+        };
         let flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
             Step::Known(session) => {
                 self.metrics.recheck("reused");
