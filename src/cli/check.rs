@@ -4,12 +4,13 @@ use super::output::say;
 use super::run::{load, start_failed};
 use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
-use crate::config::StoreConfig;
-use crate::live;
+use crate::config::{Config, StoreConfig};
+use crate::live::{self, Compiled};
 use crate::policy::{Access, RouteTable, Unauthenticated};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
 
 /// Reads and compiles the configuration without binding or calling anything, and prints what it means.
 pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
@@ -17,17 +18,9 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let runtime = match super::run::control_runtime() {
-        Ok(runtime) => runtime,
-        Err(_) => return ExitCode::from(FAILED),
-    };
-    let tasks = Tasks::on(runtime.handle().clone());
-    // A store that is in use stays alone.
-    let mut rehearsal = config.clone();
-    rehearsal.store = StoreConfig::Memory;
-    let compiled = match live::compile(&rehearsal, Clock::system(), &tasks, &Metrics::new()) {
-        Ok(compiled) => compiled,
-        Err(error) => return start_failed(&error.into()),
+    let compiled = match rehearse(&config) {
+        Ok((compiled, _)) => compiled,
+        Err(code) => return code,
     };
     say(format_args!(
         "{}: the configuration is valid",
@@ -64,6 +57,19 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         say(format_args!("warning: {warning}"));
     }
     ExitCode::SUCCESS
+}
+
+/// Compiles a configuration and touches nothing: a store that is in use stays alone. The runtime is to be kept as long as what
+/// was compiled.
+pub(super) fn rehearse(config: &Config) -> Result<(Compiled, Runtime), ExitCode> {
+    let runtime = super::run::control_runtime().map_err(|_| ExitCode::from(FAILED))?;
+    let tasks = Tasks::on(runtime.handle().clone());
+    let mut rehearsal = config.clone();
+    rehearsal.store = StoreConfig::Memory;
+    match live::compile(&rehearsal, Clock::system(), &tasks, &Metrics::new()) {
+        Ok(compiled) => Ok((compiled, runtime)),
+        Err(error) => Err(start_failed(&error.into())),
+    }
 }
 
 /// Path, methods, host, what opens it and what somebody without a session gets, in columns.

@@ -1,5 +1,6 @@
 //! The configuration as a whole: defaults, table, documentation, precedence, and what errors may say.
 
+mod access;
 mod errors;
 mod in_step;
 mod overlay;

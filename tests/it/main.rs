@@ -32,6 +32,7 @@ mod properties;
 mod reload;
 mod return_path;
 mod routes;
+mod rules;
 mod session_cookie;
 mod session_life;
 mod session_size;

@@ -1,6 +1,7 @@
 //! From values by key to a [`Config`]: defaults, newtypes, and the rules that join several keys.
 
 mod access;
+mod endpoints;
 mod headers;
 mod logto;
 mod routes;
@@ -42,7 +43,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let logto = logto::logto(reader);
     let sign_in = logto::sign_in(reader);
     let session = session::session(reader, public_url.as_ref());
-    let endpoints = routes::endpoints(reader);
+    let endpoints = endpoints::endpoints(reader);
     let headers = headers::headers(reader);
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
