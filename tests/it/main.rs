@@ -14,11 +14,13 @@ mod documents;
 mod layering;
 mod support;
 
+mod ambiguity;
 mod back_channel_logout;
 mod binding;
 mod callback;
 mod callback_once;
 mod command_line;
+mod explain;
 mod forwarded;
 mod harness;
 mod hosts;
