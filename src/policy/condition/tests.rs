@@ -97,6 +97,7 @@ fn addresses_count_with_their_last_at_sign() {
         (json!("\"Ada@example.com\"@evil.test"), NO, NO),
         (json!("evil.test@example.com@evil.test"), NO, NO),
         (json!("Ada@example.com "), NO, NO),
+        (json!("\"a@b\"@example.com"), NO, Ok(())),
         (json!("example.com"), NO, NO),
         (json!(["Ada@example.com"]), ABSENT, ABSENT),
         (json!(null), ABSENT, ABSENT),
