@@ -46,7 +46,7 @@ pub struct App {
     tasks: Tasks,
 }
 
-/// How long the first request waits for a store that is away.
+/// How long a start waits for a store that is away.
 const STORE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl App {
@@ -58,9 +58,14 @@ impl App {
         Self::bind_compiled(compiled, tasks).await
     }
 
-    /// Binds every address of a compiled configuration. `tasks` are those it was compiled with.
+    /// Starts the store, then binds every address of a compiled configuration. `tasks` are those it was compiled with.
     pub async fn bind_compiled(compiled: Compiled, tasks: Tasks) -> Result<Self, StartError> {
         let metrics = compiled.gate.metrics.clone();
+        // What other replicas ended while this one was not there is known before the first request is served, if the store can
+        // be reached. Nobody is let wait for that: a balancer that finds nobody listening goes to another replica.
+        let store = compiled.gate.endpoints.store.clone();
+        store.start();
+        let _ = tokio::time::timeout(STORE_PATIENCE, store.caught_up()).await;
         let live = Arc::new(Live::new(compiled.gate, compiled.serving));
         let mut listeners = Vec::new();
         for address in &compiled.listen {
@@ -121,10 +126,6 @@ impl App {
     pub async fn run(self, stop: CancellationToken, reloads: Reloads) -> Result<bool, StartError> {
         let gate = self.live.gate();
         gate.endpoints.logto.start();
-        gate.endpoints.store.start();
-        // What other replicas ended while this one was not there is known before the first request is served, if the
-        // store can be reached.
-        let _ = tokio::time::timeout(STORE_PATIENCE, gate.endpoints.store.caught_up()).await;
         drop(gate);
         let workers = Workers::start(self.workers, &self.live)?;
         let places = Arc::new(Semaphore::new(self.connections));

@@ -11,7 +11,7 @@
 //! and ended when the proxy stops.
 
 use crate::clock::UnixSeconds;
-use crate::session::{Revocations, SessionId, SessionView};
+use crate::session::{Revocations, SessionView};
 use crate::stop::{Reason, Stop};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -66,7 +66,6 @@ struct Flight {
 struct Held {
     view: Arc<SessionView>,
     until: UnixSeconds,
-    confirmed_at: UnixSeconds,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,30 +112,35 @@ impl Streams {
         self.end_where(|held| is_over(&held.view))
     }
 
-    /// The sessions in flight, each once, that are due for another look, judged by when they were last confirmed. Of
-    /// several requests of a session the one that was confirmed last counts.
-    pub fn sessions_due(&self, is_due: impl Fn(&SessionView, UnixSeconds) -> bool) -> Vec<Arc<SessionView>> {
+    /// The sessions in flight, each once, that are due for another look. Of several requests of a session the one that was
+    /// confirmed last counts.
+    pub fn sessions_due(&self, is_due: impl Fn(&SessionView) -> bool) -> Vec<Arc<SessionView>> {
         let flights = self.lock();
-        let is_due = |held: &Held| is_due(&held.view, held.confirmed_at);
-        let mut due = HashMap::new();
-        for held in flights.held().filter(|held| is_due(held)) {
-            due.entry(held.view.id())
-                .or_insert_with(|| Arc::clone(&held.view));
+        let mut due: HashMap<_, &Arc<SessionView>> = HashMap::new();
+        for held in flights.held().filter(|held| is_due(&held.view)) {
+            let latest = due.entry(held.view.id()).or_insert(&held.view);
+            if held.view.checked_at() > latest.checked_at() {
+                *latest = &held.view;
+            }
         }
         if !due.is_empty() {
-            for held in flights.held().filter(|held| !is_due(held)) {
+            for held in flights.held().filter(|held| !is_due(&held.view)) {
                 due.remove(&held.view.id());
             }
         }
-        due.into_values().collect()
+        due.into_values().cloned().collect()
     }
 
-    /// Notes that a session in flight was confirmed.
-    pub fn confirmed(&self, session: SessionId, at: UnixSeconds) {
+    /// Notes that a session in flight was confirmed, and as what: from now on its age, and what Logto is asked with, are of
+    /// this one.
+    pub fn confirmed(&self, session: &Arc<SessionView>) {
         let mut flights = self.lock();
+        let is_older = |held: &&mut Held| {
+            held.view.id() == session.id() && held.view.checked_at() < session.checked_at()
+        };
         let held = flights.flights_mut().filter_map(|flight| flight.session.as_mut());
-        for held in held.filter(|held| held.view.id() == session) {
-            held.confirmed_at = held.confirmed_at.max(at);
+        for held in held.filter(is_older) {
+            held.view = Arc::clone(session);
         }
     }
 
@@ -238,20 +242,11 @@ impl ConnectionStreams {
         self.stop.cuts(task);
     }
 
-    /// Notes a request that is forwarded because of a session, which Logto confirmed at `confirmed_at` and which is over at
-    /// `until` at the latest. Whoever checked the session against the revocations must not have waited for anything since: what is revoked from now on is seen
-    /// by the next sweep.
-    pub fn admit(
-        &self,
-        session: Arc<SessionView>,
-        confirmed_at: UnixSeconds,
-        until: UnixSeconds,
-    ) -> InFlight {
-        let held = Held {
-            until,
-            confirmed_at,
-            view: session,
-        };
+    /// Notes a request that is forwarded because of a session, which is over at `until` at the latest. Whoever checked the
+    /// session against the revocations must not have waited for anything since: what is revoked from now on is seen by the
+    /// next sweep.
+    pub fn admit(&self, session: Arc<SessionView>, until: UnixSeconds) -> InFlight {
+        let held = Held { until, view: session };
         self.streams.enter(Kind::Request, &self.stop, Some(held))
     }
 

@@ -93,13 +93,14 @@ fn route_lines(routes: &RouteTable) -> Vec<String> {
         let [path, methods, host] = row;
         let [path_width, methods_width, host_width] = widths;
         let without = match (&route.access, route.unauthenticated) {
-            (Access::Public | Access::Optional, _) => "",
-            (_, Unauthenticated::Auto) => "  without a session: auto",
-            (_, Unauthenticated::Redirect) => "  without a session: redirect",
-            (_, Unauthenticated::Status401) => "  without a session: 401",
+            (Access::Public, _) => "passes, identity never sent",
+            (Access::Optional, _) => "passes",
+            (_, Unauthenticated::Auto) => "a page goes to the sign-in, a script gets 401",
+            (_, Unauthenticated::Redirect) => "goes to the sign-in",
+            (_, Unauthenticated::Status401) => "401",
         };
         format!(
-            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}{without}",
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  without a session: {without}",
             route.access
         )
     });

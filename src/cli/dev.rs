@@ -252,6 +252,6 @@ fn welcome(public_url: &str, endpoint: &str, upstream: &str, flags: &DevFlags) -
         None => "a demo app that shows the headers it receives".to_owned(),
     };
     format!(
-        "\n  Open    {public_url}\n  Guards  {guarded}\n  Logto   {endpoint} (a stand-in with invented users, on this machine only)\n  Who?    {public_url}{DEFAULT_PREFIX}/user\n  Leave   {public_url}{DEFAULT_PREFIX}/sign-out\n\n  Ctrl-C ends it.\n"
+        "\n  Open    {public_url}\n  Guards  {guarded}\n  Logto   {endpoint} (a stand-in with invented users, on this machine only)\n  Who?    {public_url}{DEFAULT_PREFIX}/user\n  Where?  {public_url}{DEFAULT_PREFIX}/sessions\n  Leave   {public_url}{DEFAULT_PREFIX}/sign-out\n\n  Ctrl-C ends it.\n"
     )
 }

@@ -97,6 +97,10 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         if let Some(address) = app.admin_address() {
             tracing::info!(%address, "health listener");
         }
+        tracing::info!(
+            store = config.store.in_words(),
+            "store of sessions that have ended"
+        );
         let served = app.run(stop, reloads).await;
         following.abort();
         served

@@ -95,11 +95,11 @@ impl Config {
     fn recheck_in_words(&self) -> String {
         let (recheck, grace) = (self.session.recheck, self.session.recheck_grace);
         let outage = if grace.is_zero() {
-            "ends at once while Logto cannot be asked".to_owned()
+            "not served while Logto cannot be asked".to_owned()
         } else {
-            format!("lasts {} longer while Logto cannot be asked", display(grace))
+            format!("served {} longer while Logto cannot be asked", display(grace))
         };
-        format!("a session in use every {}; {outage}", display(recheck))
+        format!("every {} of use, then {outage}", display(recheck))
     }
 }
 
@@ -122,13 +122,13 @@ impl RefreshMode {
 
 impl StoreConfig {
     /// What the store means, for an operator. Never its URL.
-    fn in_words(&self) -> String {
+    pub fn in_words(&self) -> String {
         match self {
             Self::Memory => {
-                "memory: revocations are lost at a restart, and not shared with replicas".to_owned()
+                "memory: a restart forgets which sessions have ended, and replicas are not told".to_owned()
             }
             Self::File { path } => format!(
-                "file {}: revocations survive restarts, and are not shared with replicas",
+                "file {}: a restart remembers which sessions have ended; replicas are not told",
                 path.display()
             ),
             Self::Redis { url, .. } => {
@@ -137,7 +137,7 @@ impl StoreConfig {
                     Some("redis") => "without TLS",
                     _ => "over a unix socket",
                 };
-                format!("redis {how}: revocations and re-checks are shared with replicas")
+                format!("redis {how}: replicas are told which sessions have ended, and share re-checks")
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Resp
     let query = request.target().query().unwrap_or_default();
     match finish(endpoints, request, query).await {
         Ok(done) => done,
-        Err(failure) => recover(endpoints, request, &failure),
+        Err(failure) => recover(endpoints, request, &failure).await,
     }
 }
 
@@ -186,12 +186,19 @@ fn ask_the_user(
 }
 
 /// A failed callback of a browser that is signed in all the same (it used the other tab's `state`, or the
-/// back button) goes on; any other is told what happened.
-fn recover(endpoints: &Endpoints, request: &CleanRequest, failure: &Failure) -> Response<Body> {
+/// back button) goes on; any other is told what happened. One whose session Logto does not confirm is not signed in: sent
+/// back, it would come here again.
+async fn recover(endpoints: &Endpoints, request: &CleanRequest, failure: &Failure) -> Response<Body> {
     let root = ReturnPath::root();
     let return_path = failure.return_path.as_ref().unwrap_or(&root);
-    if matches!(endpoints.session(request.headers()), Presented::Session(..)) {
+    let has_session = matches!(endpoints.session(request.headers()), Presented::Session(..));
+    let current = endpoints.current_session(request.headers()).await;
+    if current.is_some() || (has_session && failure.silent_for.is_some()) {
         let mut response = answer::redirect(StatusCode::SEE_OTHER, &return_path.on(&endpoints.public_origin));
+        set_cookies(
+            response.headers_mut(),
+            current.into_iter().flat_map(|current| current.cookies),
+        );
         if failure.silent_for.is_some() {
             // Else it would be sent to Logto again at once, and for as long as this fails.
             endpoints.metrics.sign_in("failed", failure.problem.code());

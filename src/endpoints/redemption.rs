@@ -11,6 +11,7 @@ use crate::clock::{Clock, UnixSeconds};
 use crate::identity::{ClaimPath, Claims, HeaderRules};
 use crate::logto::{Fault, Logto, LogtoError, LogtoErrorKind, RedeemRequest, SignedIn};
 use crate::pages::Problem;
+use crate::recheck::Rechecks;
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
 use crate::session::id::NoRandomness;
@@ -24,6 +25,7 @@ pub(super) struct Redemption {
     request: RedeemRequest,
     /// The session that a silent sign-in is to confirm, as the browser presents it.
     confirms: Option<Session>,
+    rechecks: Arc<Rechecks>,
     seen: Seen,
     logto: Logto,
     callbacks: Arc<Callbacks>,
@@ -53,6 +55,7 @@ impl Redemption {
                 max_age: endpoints.sign_in.max_age(),
             },
             confirms,
+            rechecks: Arc::clone(&endpoints.rechecks),
             seen: Seen::of(request),
             logto: endpoints.logto.clone(),
             callbacks: Arc::clone(&endpoints.callbacks),
@@ -80,6 +83,9 @@ impl Redemption {
                 .map_err(|_| Problem::Unavailable),
             Err(error) => {
                 tracing::warn!(%error, "a sign-in failed");
+                if let Some(session) = self.confirms.as_ref().filter(|_| error.is_transient()) {
+                    self.rechecks.sign_in_unanswered(session);
+                }
                 Err(problem_of(&error))
             }
         };

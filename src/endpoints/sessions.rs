@@ -2,19 +2,20 @@
 //!
 //! Stops other sites from ending sessions (a form needs the token of this session's own page, and must come from this very
 //! origin as far as the browser says), and users from learning of each other's: only a session that the store lists
-//! for this user can be named, and any other is answered like one that never was.
+//! for this user can be named, and any other is answered like one that never was. A session that is due is confirmed first,
+//! so that a copied cookie of a user who was shut out at Logto neither lists nor ends anything.
 
 use super::notify::{Kept, Notifier};
 use super::query::Parameters;
 use super::seen::Seen;
-use super::{Endpoints, form_token, sign_out};
+use super::{CurrentSession, Endpoints, form_token, sign_out};
 use crate::clock::UnixSeconds;
 use crate::http::body::{self, Body};
 use crate::http::navigation::{self, Audience};
 use crate::http::user_agent;
 use crate::pages::{self, Known, ListedSession, Problem, SessionList, answer};
 use crate::request::CleanRequest;
-use crate::session::{Cause, Effect, Presented, Scope, SessionId, SessionView};
+use crate::session::{Cause, Effect, Scope, Session, SessionId};
 use crate::store::SessionRecord;
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
@@ -31,45 +32,50 @@ const DONE: &str = "ended=yes";
 pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Response<Body> {
     let headers = request.headers();
     let audience = navigation::audience(request.method(), headers);
-    let Presented::Session(view, _) = endpoints.session(headers) else {
+    let Some(CurrentSession { session, cookies }) = endpoints.current_session(headers).await else {
         return match audience {
             Audience::Browser => endpoints.begin_sign_in(request).await,
             Audience::Program => endpoints.unauthenticated(request, false),
         };
     };
     let now = endpoints.clock.now();
-    let (records, known) = listed(endpoints, &view, &Seen::of(request), now).await;
-    let Some(token) = form_token::make(&endpoints.keyring, view.id(), now) else {
+    let (records, known) = listed(endpoints, &session, &Seen::of(request), now).await;
+    let Some(token) = form_token::make(&endpoints.keyring, session.id(), now) else {
         return endpoints.problem(request, Problem::Unavailable, None);
     };
-    match audience {
-        Audience::Browser => page(endpoints, request, &view, &records, known, &token),
-        Audience::Program => answer::json(StatusCode::OK, &document(&view, &records, known, &token)),
-    }
+    let mut response = match audience {
+        Audience::Browser => page(endpoints, request, session.id(), &records, known, &token),
+        Audience::Program => {
+            let document = document(session.id(), &records, known, &token);
+            answer::json(StatusCode::OK, &document)
+        }
+    };
+    super::set_cookies(response.headers_mut(), cookies);
+    response
 }
 
 /// The user's sessions, this one first, then the last used; and how much of the truth they are.
 async fn listed(
     endpoints: &Endpoints,
-    view: &SessionView,
+    session: &Session,
     seen: &Seen,
     now: UnixSeconds,
 ) -> (Vec<SessionRecord>, Known) {
-    let (mut records, known) = match of_user(endpoints, view).await {
+    let (mut records, known) = match of_user(endpoints, session.subject()).await {
         None => (Vec::new(), Known::OnlyThis),
         Some(records) => {
             let known = endpoints.store.knows_since().map_or(Known::All, Known::Since);
             (records, known)
         }
     };
-    records.retain(|record| record.id != view.id());
-    records.insert(0, seen.record(&view.to_session(), now));
+    records.retain(|record| record.id != session.id());
+    records.insert(0, seen.record(session, now));
     (records, known)
 }
 
 /// What the store knows; `None` when it cannot be asked.
-async fn of_user(endpoints: &Endpoints, view: &SessionView) -> Option<Vec<SessionRecord>> {
-    let asked = endpoints.store.sessions_of(view.subject());
+async fn of_user(endpoints: &Endpoints, subject: &str) -> Option<Vec<SessionRecord>> {
+    let asked = endpoints.store.sessions_of(subject);
     match tokio::time::timeout(STORE_PATIENCE, asked).await {
         Ok(Ok(records)) => Some(records),
         Ok(Err(error)) => {
@@ -86,7 +92,7 @@ async fn of_user(endpoints: &Endpoints, view: &SessionView) -> Option<Vec<Sessio
 fn page(
     endpoints: &Endpoints,
     request: &CleanRequest,
-    view: &SessionView,
+    current: SessionId,
     records: &[SessionRecord],
     known: Known,
     form_token: &str,
@@ -96,7 +102,7 @@ fn page(
         .iter()
         .map(|record| ListedSession {
             id: record.id.to_string(),
-            is_current: record.id == view.id(),
+            is_current: record.id == current,
             signed_in_at: record.signed_in_at,
             last_seen: record.last_seen,
             expires_at: record.expires_at,
@@ -127,7 +133,7 @@ fn page(
     response
 }
 
-fn document(view: &SessionView, records: &[SessionRecord], known: Known, form_token: &str) -> Value {
+fn document(current: SessionId, records: &[SessionRecord], known: Known, form_token: &str) -> Value {
     let sessions: Vec<Value> = records
         .iter()
         .map(|record| {
@@ -135,7 +141,7 @@ fn document(view: &SessionView, records: &[SessionRecord], known: Known, form_to
             let described = user_agent::describe(agent);
             json!({
                 "id": record.id,
-                "isCurrent": record.id == view.id(),
+                "isCurrent": record.id == current,
                 "signedInAt": record.signed_in_at,
                 "lastSeenAt": record.last_seen,
                 "expiresAt": record.expires_at,
@@ -168,7 +174,8 @@ enum Wish {
 /// `POST sessions/revoke`: form fields `token`, and `session` with an id or `others` with `yes`.
 pub(super) async fn serve_revoke(endpoints: &Endpoints, request: CleanRequest) -> Response<Body> {
     let reply = Reply::to(endpoints, &request);
-    let Presented::Session(view, _) = endpoints.session(request.headers()) else {
+    // The cookies that confirming it may give are left to the next request: an ending sets its own.
+    let Some(CurrentSession { session, .. }) = endpoints.current_session(request.headers()).await else {
         return match reply.html {
             // The way to the page is the way to the sign-in.
             true => reply.back(""),
@@ -186,7 +193,7 @@ pub(super) async fn serve_revoke(endpoints: &Endpoints, request: CleanRequest) -
         return reply.problem(Problem::Rejected);
     };
     let token = form.value("token").unwrap_or_default();
-    if !form_token::is_valid(token, &endpoints.keyring, view.id(), endpoints.clock.now()) {
+    if !form_token::is_valid(token, &endpoints.keyring, session.id(), endpoints.clock.now()) {
         return reply.problem(Problem::StaleForm);
     }
     let wish = match (form.value("session"), form.value("others")) {
@@ -195,12 +202,12 @@ pub(super) async fn serve_revoke(endpoints: &Endpoints, request: CleanRequest) -
         _ => return reply.problem(Problem::Rejected),
     };
     match wish {
-        Wish::One(id) if id.parse() == Ok(view.id()) => end_this(endpoints, &parts.headers, &reply).await,
-        Wish::One(id) => end_one(endpoints, &view, id.parse().ok(), &reply).await,
+        Wish::One(id) if id.parse() == Ok(session.id()) => end_this(endpoints, &parts.headers, &reply).await,
+        Wish::One(id) => end_one(endpoints, session.subject(), id.parse().ok(), &reply).await,
         Wish::Others => {
             let scope = Scope::Subject {
-                subject: view.subject().to_owned(),
-                except: Some(view.id()),
+                subject: session.subject().to_owned(),
+                except: Some(session.id()),
             };
             let lifetime = endpoints.cookies.limits().lifetime;
             publish(endpoints, scope, lifetime, &reply).await
@@ -222,11 +229,11 @@ async fn end_this(endpoints: &Endpoints, headers: &HeaderMap, reply: &Reply<'_>)
 
 async fn end_one(
     endpoints: &Endpoints,
-    view: &SessionView,
+    subject: &str,
     id: Option<SessionId>,
     reply: &Reply<'_>,
 ) -> Response<Body> {
-    let Some(records) = of_user(endpoints, view).await else {
+    let Some(records) = of_user(endpoints, subject).await else {
         // The page says that the list cannot be read.
         return match reply.html {
             true => reply.back(""),

@@ -55,9 +55,7 @@ async fn recheck(streams: &Streams, live: &Live) {
         sleep(BETWEEN_RECHECKS).await;
         let gate = live.gate();
         let now = gate.clock.now();
-        let due = streams.sessions_due(|view, confirmed_at| {
-            gate.rechecks.freshness_since(view, confirmed_at, now) != Freshness::Current
-        });
+        let due = streams.sessions_due(|view| gate.rechecks.freshness(view, now) != Freshness::Current);
         stream::iter(due)
             .for_each_concurrent(RECHECKS_AT_ONCE, |view| confirm(streams, &gate, view))
             .await;
@@ -68,7 +66,12 @@ async fn recheck(streams: &Streams, live: &Live) {
 /// a revocation, which the other loop sees.
 async fn confirm(streams: &Streams, gate: &Gate, view: Arc<SessionView>) {
     match gate.rechecks.confirm(&view, gate.clock.now()).await {
-        Outcome::Confirmed(session) => streams.confirmed(view.id(), session.checked_at()),
+        // With what it is now: the next look asks Logto with the newest refresh token.
+        Outcome::Confirmed(session) => {
+            if let Some(confirmed) = SessionView::of(&session) {
+                streams.confirmed(&Arc::new(confirmed));
+            }
+        }
         Outcome::Kept | Outcome::Ended(_) => {}
         Outcome::Unconfirmed => {
             streams.end_sessions(|held| held.id() == view.id());

@@ -39,8 +39,10 @@ impl Call {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogtoErrorKind {
-    /// No connection, TLS failed, or the connection broke before the answer was whole.
+    /// No connection, or TLS failed: nothing was sent.
     Unreachable,
+    /// The connection broke before the answer was whole. Logto may have done what it was asked all the same.
+    Interrupted,
     /// No whole answer within the time allowed.
     Timeout,
     /// Logto answered with a 5xx status, or 429.
@@ -142,6 +144,7 @@ impl LogtoError {
     pub fn fault(&self) -> Fault {
         match &self.kind {
             LogtoErrorKind::Unreachable
+            | LogtoErrorKind::Interrupted
             | LogtoErrorKind::Timeout
             | LogtoErrorKind::ServerError { .. }
             | LogtoErrorKind::Away
@@ -163,6 +166,7 @@ impl LogtoError {
         matches!(
             self.kind,
             LogtoErrorKind::Unreachable
+                | LogtoErrorKind::Interrupted
                 | LogtoErrorKind::Timeout
                 | LogtoErrorKind::ServerError { .. }
                 | LogtoErrorKind::Away
@@ -173,6 +177,7 @@ impl LogtoError {
     pub const fn reason(&self) -> &'static str {
         match &self.kind {
             LogtoErrorKind::Unreachable => "unreachable",
+            LogtoErrorKind::Interrupted => "interrupted",
             LogtoErrorKind::Timeout => "timeout",
             LogtoErrorKind::ServerError { .. } => "server_error",
             LogtoErrorKind::Away => "away",
@@ -187,6 +192,7 @@ impl LogtoError {
     pub fn safe_text(&self) -> &'static str {
         match &self.kind {
             LogtoErrorKind::Unreachable
+            | LogtoErrorKind::Interrupted
             | LogtoErrorKind::Timeout
             | LogtoErrorKind::ServerError { .. }
             | LogtoErrorKind::Away => "The sign-in service cannot be reached at the moment.",
@@ -210,6 +216,7 @@ impl fmt::Display for LogtoError {
         let call = self.call.name();
         match &self.kind {
             LogtoErrorKind::Unreachable => write!(formatter, "Logto cannot be reached ({call})"),
+            LogtoErrorKind::Interrupted => write!(formatter, "the connection to Logto broke ({call})"),
             LogtoErrorKind::Timeout => write!(formatter, "Logto did not answer in time ({call})"),
             LogtoErrorKind::ServerError { status } => write!(formatter, "Logto answered {status} ({call})"),
             LogtoErrorKind::Away => write!(

@@ -107,8 +107,17 @@ impl HttpClient {
         call: Call,
         work: impl Future<Output = Result<T, LogtoError>>,
     ) -> Result<T, LogtoError> {
+        self.breaker.admit(call, clock::monotonic())?;
+        self.call_in_any_case(call, work).await
+    }
+
+    /// As [`Self::call`], not held back: for the repetition of a call whose answer was lost.
+    pub(super) async fn call_in_any_case<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, LogtoError>>,
+    ) -> Result<T, LogtoError> {
         let began = clock::monotonic();
-        self.breaker.admit(call, began)?;
         let result = work.await;
         let ended = clock::monotonic();
         let error = result.as_ref().err();
@@ -203,7 +212,12 @@ async fn exchange(
     let response = client.request(request).await.map_err(|error| {
         // The text of a transport error names addresses at most; the request's fields and body are not in it.
         tracing::debug!(call = call.name(), %error, cause = root_cause(&error), "a call to Logto failed");
-        LogtoError::new(call, LogtoErrorKind::Unreachable)
+        let kind = if error.is_connect() {
+            LogtoErrorKind::Unreachable
+        } else {
+            LogtoErrorKind::Interrupted
+        };
+        LogtoError::new(call, kind)
     })?;
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -217,7 +231,7 @@ async fn exchange(
             if error.is::<http_body_util::LengthLimitError>() {
                 LogtoError::bad_answer(call, "the answer is larger than 1 MiB")
             } else {
-                LogtoError::new(call, LogtoErrorKind::Unreachable)
+                LogtoError::new(call, LogtoErrorKind::Interrupted)
             }
         })?
         .to_bytes();

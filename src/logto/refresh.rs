@@ -75,6 +75,23 @@ impl Logto {
     /// The token is sent once; an answer is waited for up to 30 s, userinfo up to 20 s more. Run it in a tracked task: dropped
     /// half-way, the one refresh token that is still good may be lost. Metadata and keys are made sure of first.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<Verified<Refreshed>, RefreshFailure> {
+        self.refresh_once(request, false).await
+    }
+
+    /// As [`Self::refresh`], for a call whose answer was lost: Logto may have replaced the token, and gives another new one
+    /// to whoever repeats the call within three seconds. So it is not held back while Logto is away.
+    pub async fn refresh_again(
+        &self,
+        request: RefreshRequest,
+    ) -> Result<Verified<Refreshed>, RefreshFailure> {
+        self.refresh_once(request, true).await
+    }
+
+    async fn refresh_once(
+        &self,
+        request: RefreshRequest,
+        again: bool,
+    ) -> Result<Verified<Refreshed>, RefreshFailure> {
         let inner = &self.0;
         let metadata = self.metadata_or_fetch().await.map_err(RefreshFailure::before)?;
         inner
@@ -84,7 +101,12 @@ impl Logto {
             .map_err(RefreshFailure::before)?;
         let refreshed = inner
             .credentials
-            .refresh(&inner.http, &metadata.token_endpoint, &request.refresh_token)
+            .refresh(
+                &inner.http,
+                &metadata.token_endpoint,
+                &request.refresh_token,
+                again,
+            )
             .await;
         let tokens = refreshed.map_err(|failure| RefreshFailure {
             verdict: verdict_of_refusal(&failure.error),

@@ -145,22 +145,23 @@ impl Credentials {
             ("redirect_uri", redirect_uri),
             ("code_verifier", code_verifier.expose()),
         ];
-        let granted = self.grant(http, url, &parameters, CALL_TIMEOUT).await;
+        let granted = self.grant(http, url, &parameters, CALL_TIMEOUT, false).await;
         granted.map_err(|failure| failure.error)
     }
 
-    /// Uses a refresh token (RFC 6749 §6).
+    /// Uses a refresh token (RFC 6749 §6); `again` after an answer was lost, which is not held back.
     pub(super) async fn refresh(
         &self,
         http: &HttpClient,
         url: &Url,
         refresh_token: &SecretText,
+        again: bool,
     ) -> Result<Tokens, GrantFailure> {
         let parameters = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token.expose()),
         ];
-        self.grant(http, url, &parameters, REFRESH_TIMEOUT).await
+        self.grant(http, url, &parameters, REFRESH_TIMEOUT, again).await
     }
 
     /// One call of the token endpoint, whatever the grant type.
@@ -170,6 +171,7 @@ impl Credentials {
         url: &Url,
         parameters: &[(&str, &str)],
         limit: Duration,
+        again: bool,
     ) -> Result<Tokens, GrantFailure> {
         let form = SecretText::new(encode_form(parameters));
         let mut kept = None;
@@ -184,7 +186,11 @@ impl Credentials {
                 .map(|member| SecretText::new(member.refresh_token));
             read_tokens(&answer)
         };
-        let tokens = http.call(Call::Token, work).await;
+        let tokens = if again {
+            http.call_in_any_case(Call::Token, work).await
+        } else {
+            http.call(Call::Token, work).await
+        };
         match tokens {
             Ok(tokens) => Ok(Tokens {
                 refresh_token: kept,

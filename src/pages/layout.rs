@@ -14,7 +14,7 @@ const STYLE: &str = "\
 *{box-sizing:border-box}\
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--back);color:var(--text);font:1rem/1.6 system-ui,sans-serif}\
 main{max-width:34rem;width:100%;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem;overflow-wrap:anywhere}\
-h1{margin:0 0 .75rem;font-size:1.4rem;line-height:1.3}\
+h1{margin:0 0 .75rem;font-size:1.4rem;line-height:1.3;text-wrap:balance}\
 .app{margin:0 0 1rem;color:var(--soft)}\
 .small{font-size:.875rem;color:var(--soft)}\
 a{color:var(--accent)}\
@@ -27,6 +27,9 @@ h2{margin:0;font-size:1.05rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem;margin:.5rem 0}\
 dt{color:var(--soft)}\
 dd{margin:0}\
+time{white-space:nowrap}\
+.here{display:inline-block;margin:.25rem 0 0;padding:0 .6rem;border:1px solid var(--line);border-radius:1rem;font-size:.875rem}\
+@media(max-width:30rem){body{padding:.75rem}main{padding:1.25rem}dl{grid-template-columns:1fr}dd{margin-bottom:.5rem}}\
 :focus-visible{outline:3px solid var(--accent);outline-offset:3px}";
 
 /// The link that a page offers as the way on.

@@ -105,7 +105,7 @@ fn entry(language: Language, list: &SessionList<'_>, session: &ListedSession<'_>
     let heading = format!("session-{index}");
     html! {
         h2 id=(heading) { bdi { (agent(language, session.agent)) } }
-        @if session.is_current { p { strong { (words.this_one) } } }
+        @if session.is_current { p.here { (words.this_one) } }
         dl {
             dt { (words.signed_in) } dd { (time(session.signed_in_at)) }
             dt { (words.last_seen) } dd { (time(session.last_seen)) }

@@ -30,24 +30,14 @@ pub(super) enum Caller {
 pub(super) struct Standing {
     /// What the upstream may be told, when there is a session that may be used.
     pub(super) identity: Option<ProjectedHeaders>,
-    /// That session.
-    pub(super) session: Option<Held>,
-    /// What a re-check found, in place of what the session's cookie says.
-    fresh: Option<Claims>,
+    /// That session, as last confirmed; the cookie may be older.
+    pub(super) session: Option<Arc<SessionView>>,
     /// Session cookies that the answer sets.
     pub(super) renewal: Vec<HeaderValue>,
     /// Whether the cookies are to be taken away.
     pub(super) refused: bool,
     /// Whether a sign-in without a question may bring the session back.
     pub(super) renewable: bool,
-}
-
-/// A session that a request passes because of.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) view: Arc<SessionView>,
-    /// When Logto confirmed it, as far as this proxy knows; the cookie may say less.
-    pub(super) checked_at: UnixSeconds,
 }
 
 /// Opens the session cookies of a request, and notes whose they are. No I/O, no lock, one AEAD.
@@ -93,7 +83,6 @@ impl Standing {
         Self {
             identity: None,
             session: None,
-            fresh: None,
             renewal: Vec::new(),
             refused: false,
             renewable: false,
@@ -116,10 +105,7 @@ impl Standing {
         };
         Self {
             identity: Some(view.headers(&gate.header_rules)),
-            session: Some(Held {
-                checked_at: view.checked_at(),
-                view,
-            }),
+            session: Some(view),
             renewal,
             ..Self::nobody()
         }
@@ -143,11 +129,7 @@ impl Standing {
                 session.project(&gate.header_rules);
                 Self {
                     identity: Some(session.headers().clone()),
-                    session: Some(Held {
-                        view,
-                        checked_at: session.checked_at(),
-                    }),
-                    fresh: Some(session.claims().clone()),
+                    session: Some(SessionView::of(&session).map_or(view, Arc::new)),
                     renewal: renewed(gate, session, request, now),
                     ..Self::nobody()
                 }
@@ -168,11 +150,10 @@ impl Standing {
 
     /// What Logto says of the user. Reads JSON: not for every request.
     pub(super) fn claims(&self) -> Claims {
-        match (&self.fresh, &self.session) {
-            (Some(claims), _) => claims.clone(),
-            (None, Some(session)) => session.view.claims(),
-            (None, None) => Claims::default(),
-        }
+        self.session
+            .as_ref()
+            .map(|session| session.claims())
+            .unwrap_or_default()
     }
 
     /// The caller as policy takes it.
@@ -180,7 +161,7 @@ impl Standing {
         match &self.session {
             None => policy::Caller::Nobody,
             Some(session) => policy::Caller::User(policy::User {
-                subject: session.view.subject(),
+                subject: session.subject(),
                 claims,
                 scopes: None,
                 identity,

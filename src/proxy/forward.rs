@@ -1,6 +1,6 @@
 //! To the upstream and back.
 
-use super::authenticate::{Held, Standing};
+use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
 use crate::clock::monotonic;
@@ -8,6 +8,7 @@ use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
+use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, InFlight};
 use crate::upstream::{self, Pool, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -24,7 +25,7 @@ pub(super) struct Outbound {
     request: UpstreamRequest,
     reply: respond::FailureReply,
     /// The session it depends on.
-    session: Option<Held>,
+    session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
 }
@@ -32,7 +33,7 @@ pub(super) struct Outbound {
 /// Session cookies sealed anew.
 struct Renewal {
     lines: Vec<HeaderValue>,
-    session: Held,
+    session: Arc<SessionView>,
 }
 
 impl Outbound {
@@ -123,23 +124,19 @@ impl Outbound {
 }
 
 /// Notes a request of a session, which lasts as it says itself, and no longer than sessions last now.
-fn admit(gate: &Gate, streams: &ConnectionStreams, session: Held) -> InFlight {
-    let Held { view, checked_at } = session;
+fn admit(gate: &Gate, streams: &ConnectionStreams, session: Arc<SessionView>) -> InFlight {
     let lifetime = gate.cookies.limits().lifetime;
-    let until = view.expires_at().min(view.signed_in_at().plus(lifetime));
-    streams.admit(view, checked_at, until)
+    let until = session.expires_at().min(session.signed_in_at().plus(lifetime));
+    streams.admit(session, until)
 }
 
 /// Whether a cookie sealed when the request came is still the one to hand out with its answer: an answer may take long, and
 /// meanwhile the user may have signed out, or another request may have brought a newer cookie.
-fn is_latest(gate: &Gate, session: &Held) -> bool {
-    let view = &session.view;
-    gate.endpoints.store.revocations().ended(&view.marks()).is_none()
-        && gate
-            .rechecks
-            .ledger
-            .newer_than(view.id(), session.checked_at)
-            .is_none()
+fn is_latest(gate: &Gate, session: &SessionView) -> bool {
+    let revocations = gate.endpoints.store.revocations();
+    let ledger = &gate.rechecks.ledger;
+    revocations.ended(&session.marks()).is_none()
+        && ledger.newer_than(session.id(), session.checked_at()).is_none()
 }
 
 /// A body that comes to its end, or to that of its session.

@@ -140,7 +140,7 @@ impl Gate {
     /// last confirmed, before the rule was.
     fn stale_refusal(&self, clean: &CleanRequest, standing: &Standing) -> Option<Arc<SessionView>> {
         let session = standing.session.as_ref()?;
-        if !self.rechecks.may_lack_claims(session.checked_at) {
+        if !self.rechecks.may_lack_claims(session.checked_at()) {
             return None;
         }
         let matched = self.matched(clean);
@@ -148,7 +148,7 @@ impl Gate {
         let claims = standing.claims();
         let caller = standing.caller(&claims, ProjectedHeaders::default());
         let unmet = requirement.first_unmet(&caller, clean.client().address)?;
-        (unmet.why == Why::Absent).then(|| Arc::clone(&session.view))
+        (unmet.why == Why::Absent).then(|| Arc::clone(session))
     }
 
     /// Confirms the session with Logto, then decides. Once a re-check interval.
@@ -235,7 +235,7 @@ impl Gate {
             reason = %refusal.reason,
             asked_for = condition,
             client = clean.client().address.map(tracing::field::display),
-            sub = session.and_then(|session| self.access_log.shown(session.view.subject())),
+            sub = session.and_then(|session| self.access_log.shown(session.subject())),
             "refused"
         );
     }

@@ -69,10 +69,7 @@ pub(super) fn refused(endpoints: &Endpoints, request: &CleanRequest, standing: &
     let is_page = matches!(request.upgrade(), Upgrade::None)
         && navigation::audience(request.method(), request.headers()) == Audience::Browser;
     let mut response = if is_page {
-        let subject = standing
-            .session
-            .as_ref()
-            .map_or("", |session| session.view.subject());
+        let subject = standing.session.as_ref().map_or("", |session| session.subject());
         endpoints.refused_page(request, &standing.claims(), subject)
     } else {
         let document = json!({

@@ -1,31 +1,42 @@
 //! The one call about a session: whoever leads makes it, for this process and, through the store, for all replicas.
 
-use super::ledger::{Flight, Settled, Ticket};
+use super::ledger::{Flight, Pause, Paused, Settled, Ticket};
 use super::{Outcome, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::identity::Claims;
 use crate::logto::{
-    CheckFailure, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
+    CheckFailure, LogtoError, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
 };
 use crate::secret::SecretText;
+use crate::session::freshness::Freshness;
 use crate::session::session::Confirmation;
 use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
 use crate::store::{Lease, Published, Turn};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// How long the cookie from before a re-check is answered with its result.
 const RESULT_KEPT: Duration = Duration::from_secs(60);
 /// Pause after a call that Logto did not answer.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// How long this replica waits for another one's call.
-const REPLICA_PATIENCE: Duration = Duration::from_secs(15);
-/// A lost answer is asked for again only this soon: Logto accepts a refresh token for 3 s after it was rotated, and revokes the
-/// whole grant when it comes later.
+/// How long this replica waits for another one's call: longer than any call takes, since to ask with a refresh token that the
+/// other one has spent would end the grant. One that died is replaced much sooner.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
+/// A lost answer is asked for again after these pauses, and only this soon: Logto accepts a refresh token for 3 s after it was
+/// rotated, and revokes the whole grant when it comes later.
+const REPEATS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+];
 const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How far a replica's clock may be ahead.
 const MOST_AHEAD: Duration = Duration::from_secs(30);
+
+/// Results of others that are looked at before Logto is asked. One is the rule; each further one is newer.
+const MOST_RESULTS: usize = 3;
 
 /// What Logto had to say.
 struct Answer {
@@ -47,71 +58,130 @@ impl Rechecks {
     pub(super) fn begin(self: &Arc<Self>, ticket: Ticket, view: &SessionView) -> Flight {
         let flight = ticket.flight();
         let rechecks = Arc::clone(self);
-        let base = ticket
-            .newer
-            .clone()
-            .unwrap_or_else(|| Arc::new(view.to_session()));
+        let presented = Arc::new(view.to_session());
+        let base = ticket.newer.clone().unwrap_or_else(|| Arc::clone(&presented));
         drop(self.tasks.spawn(async move {
-            let settled = rechecks.settle(&base, ticket.unproved_token.clone()).await;
+            let unproved_token = ticket.unproved_token.clone();
+            let settled = rechecks.settle(&presented, base, unproved_token).await;
             rechecks.metrics.recheck(settled.outcome.as_str());
             rechecks.ledger.settle(ticket, settled);
         }));
         flight
     }
 
-    async fn settle(&self, base: &Arc<Session>, unproved_token: Option<SecretText>) -> Settled {
-        let mut lease = None;
-        match self
-            .store
-            .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
-            .await
-        {
-            Turn::Done(published) => {
-                if let Some(session) = self.open_published(base, &published) {
-                    let end = self.clock.now().plus(self.result_life(base, &session));
-                    return Settled {
-                        outcome: Outcome::Confirmed(session),
-                        unproved_token: None,
-                        paused_until: UnixSeconds::default(),
-                        end,
-                    };
-                }
-            }
-            Turn::Lead(taken) => lease = Some(taken),
-            Turn::Alone => {}
+    async fn settle(
+        &self,
+        presented: &Session,
+        mut base: Arc<Session>,
+        mut unproved_token: Option<SecretText>,
+    ) -> Settled {
+        let _turn = self.ledger.turn().await;
+        let known_before = base.checked_at();
+        let (lease, decided) = self.turn(&mut base).await;
+        let learnt = (base.checked_at() > known_before).then(|| Arc::clone(&base));
+        if let Some(outcome) = decided {
+            let end = match &outcome {
+                Outcome::Confirmed(session) => self.result_life(presented, session),
+                _ => RESULT_KEPT,
+            };
+            return Settled {
+                end: self.clock.now().plus(end),
+                outcome,
+                learnt,
+                unproved_token: None,
+                paused: None,
+            };
         }
-        let answer = self.ask(base, unproved_token).await;
+        if learnt.is_some() {
+            // Another replica has got on since.
+            unproved_token = None;
+        }
+        let answer = self.ask(&base, unproved_token).await;
         let now = self.clock.now();
-        let (kept_for, paused_until) = match &answer.outcome {
+        let paused = |pause| {
+            Some(Paused {
+                pause,
+                until: now.plus(RETRY_PAUSE),
+                checked_at: base.checked_at(),
+            })
+        };
+        let (kept_for, paused) = match &answer.outcome {
             Outcome::Confirmed(session) => {
-                let keep = self.result_life(base, session);
-                self.publish(lease, base, session, keep).await;
-                (keep, UnixSeconds::default())
+                let keep = self.result_life(presented, session);
+                self.publish(lease, &base, session, keep).await;
+                (keep, self.paused_after(session, now))
             }
             Outcome::Ended(cause) => {
-                self.end(base, *cause, now).await;
-                (RESULT_KEPT, UnixSeconds::default())
+                self.end(&base, *cause, now).await;
+                (RESULT_KEPT, None)
             }
+            Outcome::NeedsSignIn => (RESULT_KEPT, paused(Pause::NeedsSignIn)),
             // A token that only this process knows is kept for as long as the browser may come back.
-            _ if answer.unproved_token.is_some() => (self.cookies.limits().idle, now.plus(RETRY_PAUSE)),
-            _ => (RESULT_KEPT, now.plus(RETRY_PAUSE)),
+            _ if answer.unproved_token.is_some() => (self.cookies.limits().idle, paused(Pause::Unanswered)),
+            _ => (RESULT_KEPT, paused(Pause::Unanswered)),
         };
         Settled {
             outcome: answer.outcome,
+            learnt,
             unproved_token: answer.unproved_token,
-            paused_until,
+            paused,
             end: now.plus(kept_for),
         }
     }
 
+    /// A notice from so far ahead that no call answers it must not cost one for each request.
+    fn paused_after(&self, confirmed: &Session, now: UnixSeconds) -> Option<Paused> {
+        let asked_at = self.store.revocations().recheck_asked_at(&confirmed.marks())?;
+        (asked_at >= now.plus(MOST_AHEAD)).then(|| Paused {
+            pause: Pause::Unanswered,
+            until: now.plus(RETRY_PAUSE),
+            checked_at: confirmed.checked_at(),
+        })
+    }
+
+    /// Waits for the turn to ask, unless another replica has just found out. A result that is itself due again decides
+    /// nothing, but it has the refresh token in use: it becomes the base.
+    async fn turn(&self, base: &mut Arc<Session>) -> (Option<Lease>, Option<Outcome>) {
+        for _ in 0..MOST_RESULTS {
+            let turn = self
+                .store
+                .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
+                .await;
+            // Whoever had the lease before may have found that it is over.
+            if let Some(cause) = self.store.revocations().ended(&base.marks()) {
+                return (None, Some(Outcome::Ended(cause)));
+            }
+            let published = match turn {
+                Turn::Lead(lease) => return (Some(lease), None),
+                Turn::Alone => return (None, None),
+                Turn::Stopping => {
+                    let now = self.clock.now();
+                    let outcome = self.without_an_answer(&base.marks(), base.checked_at(), now);
+                    return (None, Some(outcome));
+                }
+                Turn::Done(published) => published,
+            };
+            let Some(session) = self.open_published(base, &published) else {
+                return (None, None);
+            };
+            let now = self.clock.now();
+            if self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current {
+                return (None, Some(Outcome::Confirmed(session)));
+            }
+            *base = session;
+        }
+        (None, None)
+    }
+
     /// An old cookie whose refresh token is still the one in use can be asked about again; one whose token was rotated must
-    /// meet the result for as long as it may come back.
-    fn result_life(&self, base: &Session, session: &Session) -> Duration {
+    /// meet the result for as long as it may come back; a stream that began with it comes back at each re-check.
+    fn result_life(&self, presented: &Session, session: &Session) -> Duration {
         let token = |session: &Session| session.refresh_token().map(|token| token.expose().to_owned());
-        if token(base) == token(session) {
+        if token(presented) == token(session) {
             RESULT_KEPT
         } else {
-            self.cookies.limits().idle
+            let until_asked_again = self.limits.recheck.saturating_mul(2);
+            self.cookies.limits().idle.max(until_asked_again)
         }
     }
 
@@ -165,8 +235,12 @@ impl Rechecks {
         let now = self.clock.now();
         // Taken before the call: what is learnt during it asks for another one.
         let at = self.answers_marks(base, now);
-        if let Some(token) = unproved_token.or_else(|| base.refresh_token().cloned()) {
-            return self.refresh(base, token, at, now).await;
+        if let Some(token) = unproved_token.as_ref().or_else(|| base.refresh_token()) {
+            let mut answer = self.refresh(base, token, at, now).await;
+            if let Outcome::Kept | Outcome::Unconfirmed = answer.outcome {
+                answer.unproved_token = answer.unproved_token.or(unproved_token);
+            }
+            return answer;
         }
         match base.access_token() {
             Some((token, expires)) if expires > now => self.ask_userinfo(base, token, at, now).await.into(),
@@ -179,18 +253,21 @@ impl Rechecks {
     }
 
     /// By the refresh token. Roles, organizations and names come from the new ID token.
-    async fn refresh(&self, base: &Session, token: SecretText, at: UnixSeconds, now: UnixSeconds) -> Answer {
+    async fn refresh(&self, base: &Session, token: &SecretText, at: UnixSeconds, now: UnixSeconds) -> Answer {
         let begun = monotonic();
         let request = || RefreshRequest {
             refresh_token: token.clone(),
             subject: base.subject().to_owned(),
         };
         let mut result = self.logto.refresh(request()).await;
-        if let Err(failure) = &result
-            && is_lost_answer(failure)
-            && monotonic().saturating_duration_since(begun) < REPEAT_WITHIN
-        {
-            result = self.logto.refresh(request()).await;
+        if result.as_ref().is_err_and(is_lost_answer) {
+            for pause in REPEATS {
+                if !result.as_ref().is_err_and(is_unanswered) || begun.elapsed() + pause >= REPEAT_WITHIN {
+                    break;
+                }
+                sleep(pause).await;
+                result = self.logto.refresh_again(request()).await;
+            }
         }
         match result {
             Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at))).into(),
@@ -198,7 +275,7 @@ impl Rechecks {
                 Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
                 Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
                 Verdict::Transient => {
-                    tracing::warn!(error = %failure.error, "a session could not be re-checked");
+                    tell(&failure.error);
                     Answer {
                         outcome: self.without_an_answer(&base.marks(), base.checked_at(), now),
                         unproved_token: failure.refresh_token,
@@ -239,7 +316,7 @@ impl Rechecks {
             Err(CheckFailure::Refused) => Outcome::NeedsSignIn,
             Err(CheckFailure::OtherUser) => Outcome::Ended(Cause::OtherUser),
             Err(CheckFailure::Transient(error)) => {
-                tracing::warn!(%error, "a session could not be re-checked");
+                tell(&error);
                 self.without_an_answer(&base.marks(), base.checked_at(), now)
             }
         }
@@ -272,7 +349,22 @@ impl Rechecks {
     }
 }
 
+/// Says why Logto did not answer. Of calls that were held back it was told when the first of them was: in an outage there is
+/// one every few seconds for each session.
+fn tell(error: &LogtoError) {
+    if matches!(error.kind(), LogtoErrorKind::Away) {
+        tracing::debug!(%error, "a session was not re-checked");
+    } else {
+        tracing::warn!(%error, "a session could not be re-checked");
+    }
+}
+
 /// Whether the connection broke, so that Logto may have rotated the token without this proxy learning the new one.
-fn is_lost_answer(failure: &RefreshFailure) -> bool {
-    matches!(failure.error.kind(), LogtoErrorKind::Unreachable)
+const fn is_lost_answer(failure: &RefreshFailure) -> bool {
+    matches!(failure.error.kind(), LogtoErrorKind::Interrupted)
+}
+
+/// Whether the new token is still to be had: Logto could not be asked, or not say.
+const fn is_unanswered(failure: &RefreshFailure) -> bool {
+    failure.error.is_transient() && failure.refresh_token.is_none()
 }

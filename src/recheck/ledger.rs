@@ -2,28 +2,55 @@
 //!
 //! Promises one call at a time for a session, whoever asks, and that the result reaches those who come late with the cookie
 //! from before it: for a minute, and when the refresh token has changed for as long as that cookie might come back, since
-//! using the old token would make Logto revoke the whole grant. Bounded: the results that would be forgotten first are dropped
-//! first. Survives a reload.
+//! using the old token would make Logto revoke the whole grant. Promises too that Logto is asked about few sessions at a
+//! time, however many are due. Bounded: the results that would be forgotten first are dropped first. Survives a reload.
 
 use super::Outcome;
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, monotonic};
 use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::session::SessionId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::Instant;
 
 /// Most sessions with a call under way or a result that is kept.
 const MOST_ENTRIES: usize = 20_000;
 
+/// Calls at once. When everybody is to be confirmed anew, the others wait for their turn.
+const MOST_CALLS: usize = 32;
+
 /// Carries the outcome of a call to all who wait for it.
-pub(super) type Flight = watch::Receiver<Option<Outcome>>;
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) outcome: watch::Receiver<Option<Outcome>>,
+    pub(super) begun: Instant,
+}
+
+/// Why no call is made for a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Logto did not answer.
+    Unanswered,
+    /// There was nothing to ask it with.
+    NeedsSignIn,
+}
 
 /// Calls under way and their results, by session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     entries: Mutex<Entries>,
+    calls: Semaphore,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            calls: Semaphore::new(MOST_CALLS),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,16 +60,23 @@ struct Entries {
     by_end: BTreeSet<(UnixSeconds, SessionId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     flight: Option<Flight>,
     latest: Option<Arc<Session>>,
     /// A refresh token that Logto issued with an answer that could not be proved yet.
     unproved_token: Option<SecretText>,
-    /// No call before this.
-    paused_until: UnixSeconds,
+    paused: Option<Paused>,
     /// When it may be forgotten.
     end: UnixSeconds,
+}
+
+/// No call before a moment about a session that was confirmed no later than the one asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paused {
+    pub(super) pause: Pause,
+    pub(super) until: UnixSeconds,
+    pub(super) checked_at: UnixSeconds,
 }
 
 /// What someone who asks about a session has to do.
@@ -52,8 +86,8 @@ pub(super) enum Step {
     Known(Arc<Session>),
     /// Wait for the call that is under way.
     Wait(Flight),
-    /// Nothing: Logto did not answer a moment ago.
-    Paused,
+    /// Nothing: a call a moment ago was of no use.
+    Paused(Pause),
     /// Make the call.
     Lead(Ticket),
 }
@@ -67,15 +101,17 @@ pub(super) struct Ticket {
     /// To be used instead of the session's refresh token.
     pub(super) unproved_token: Option<SecretText>,
     outcome: watch::Sender<Option<Outcome>>,
+    begun: Instant,
 }
 
 /// How a call ended.
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) outcome: Outcome,
+    /// What was found to be newer than the cookie, when the call confirmed nothing.
+    pub(super) learnt: Option<Arc<Session>>,
     pub(super) unproved_token: Option<SecretText>,
-    /// No further call before this.
-    pub(super) paused_until: UnixSeconds,
+    pub(super) paused: Option<Paused>,
     /// The result may be forgotten then.
     pub(super) end: UnixSeconds,
 }
@@ -106,20 +142,22 @@ impl Ledger {
             if let Some(flight) = under_way {
                 return Step::Wait(flight.clone());
             }
-            if entry.paused_until > now {
-                return Step::Paused;
+            let is_paused = |paused: &Paused| paused.until > now && checked_at <= paused.checked_at;
+            if let Some(paused) = entry.paused.filter(is_paused) {
+                return Step::Paused(paused.pause);
             }
         }
         let newer = newer.cloned();
         let unproved_token = known.and_then(|entry| entry.unproved_token.clone());
-        let (outcome, flight) = watch::channel(None);
-        entries.begin(session, flight);
-        Step::Lead(Ticket {
+        let ticket = Ticket {
             session,
             newer,
             unproved_token,
-            outcome,
-        })
+            outcome: watch::Sender::new(None),
+            begun: monotonic(),
+        };
+        entries.begin(session, ticket.flight());
+        Step::Lead(ticket)
     }
 
     /// Notes how the call ended and tells all who wait.
@@ -129,6 +167,26 @@ impl Ledger {
         drop(entries);
         // Nobody may be waiting; that is no fault.
         let _ = ticket.outcome.send(Some(settled.outcome));
+    }
+
+    /// Waits until one more call may be made; it may for as long as the permit is held.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.calls.acquire().await.ok()
+    }
+
+    /// Has no call made about a session for a while.
+    pub(super) fn pause(&self, session: SessionId, paused: Paused) {
+        let mut entries = self.lock();
+        let entry = entries.by_session.entry(session).or_default();
+        entry.paused = Some(paused);
+        if entry.flight.is_none() {
+            let former = entry.end;
+            entry.end = former.max(paused.until);
+            let end = entry.end;
+            entries.by_end.remove(&(former, session));
+            entries.by_end.insert((end, session));
+        }
     }
 
     /// The last confirmed state of a session, when it is newer than a cookie's.
@@ -145,34 +203,24 @@ impl Ledger {
 
 /// Whether somebody still works on it: a task that was ended half-way has dropped its sender.
 fn is_held(flight: &Flight) -> bool {
-    flight.has_changed().is_ok()
+    flight.outcome.has_changed().is_ok()
 }
 
 impl Ticket {
     /// Where the outcome will come out.
     pub(super) fn flight(&self) -> Flight {
-        self.outcome.subscribe()
+        Flight {
+            outcome: self.outcome.subscribe(),
+            begun: self.begun,
+        }
     }
 }
 
 impl Entries {
     fn begin(&mut self, session: SessionId, flight: Flight) {
-        match self.by_session.get_mut(&session) {
-            Some(entry) => {
-                self.by_end.remove(&(entry.end, session));
-                entry.flight = Some(flight);
-            }
-            None => {
-                let entry = Entry {
-                    flight: Some(flight),
-                    latest: None,
-                    unproved_token: None,
-                    paused_until: UnixSeconds::default(),
-                    end: UnixSeconds::default(),
-                };
-                self.by_session.insert(session, entry);
-            }
-        }
+        let entry = self.by_session.entry(session).or_default();
+        self.by_end.remove(&(entry.end, session));
+        entry.flight = Some(flight);
     }
 
     fn settle(&mut self, session: SessionId, settled: &Settled) {
@@ -183,14 +231,18 @@ impl Entries {
             Outcome::Confirmed(confirmed) => entry.latest = Some(Arc::clone(confirmed)),
             // What has ended is handed to nobody.
             Outcome::Ended(_) => entry.latest = None,
-            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {}
+            Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn => {
+                if let Some(learnt) = &settled.learnt {
+                    entry.latest = Some(Arc::clone(learnt));
+                }
+            }
         }
         entry.flight = None;
         entry.unproved_token.clone_from(&settled.unproved_token);
-        entry.paused_until = settled.paused_until;
-        // A call that failed does not shorten the life of an earlier result.
+        entry.paused = settled.paused;
+        // What follows a rotation serves those who come with the cookie from before it, so it is kept no shorter.
         entry.end = match settled.outcome {
-            Outcome::Confirmed(_) | Outcome::Ended(_) => settled.end,
+            Outcome::Ended(_) => settled.end,
             _ => entry.end.max(settled.end),
         };
         self.by_end.insert((entry.end, session));

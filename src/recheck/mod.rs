@@ -10,7 +10,7 @@ mod ledger;
 
 pub use ledger::Ledger;
 
-use crate::clock::{Clock, UnixSeconds};
+use crate::clock::{Clock, UnixSeconds, monotonic};
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::Logto;
 use crate::session::freshness::{Freshness, RecheckLimits, freshness};
@@ -19,14 +19,20 @@ use crate::session::{Cause, Session, SessionCookies, SessionView};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use ledger::Step;
+use ledger::{Pause, Paused, Step};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout_at;
 
 /// How long a request waits for a call when its session may be served without; the call goes on.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits when the session may not.
 const LONG_PATIENCE: Duration = Duration::from_secs(12);
+/// Calls that one request waits for at most: the one under way, and one that began after whatever made the request ask.
+const MOST_CALLS: usize = 2;
+
+/// Pause after a silent sign-in that Logto did not answer. As long as a browser is not sent on another one.
+const SIGN_IN_PAUSE: Duration = Duration::from_secs(30);
 
 /// What re-checks are made of. Made anew at a reload; the ledger moves over.
 #[derive(Debug, Clone)]
@@ -58,7 +64,8 @@ pub struct Rechecks {
 /// What became of a re-check.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// Logto says it holds: this is the session from now on.
+    /// This is the session from now on, as Logto confirmed it: just now, or before it stopped answering, but in any case after
+    /// the cookie was made.
     Confirmed(Arc<Session>),
     /// Logto did not say. The session is served as it is, within its grace.
     Kept,
@@ -89,52 +96,74 @@ impl Rechecks {
         self.freshness_at(&view.marks(), view.checked_at(), now)
     }
 
-    /// As [`Rechecks::freshness`], of a session that was confirmed later than its cookie says.
-    pub fn freshness_since(
-        &self,
-        view: &SessionView,
-        confirmed_at: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Freshness {
-        self.freshness_at(&view.marks(), confirmed_at, now)
-    }
-
     /// Whether a session confirmed then may lack claims that are asked for now.
     pub fn may_lack_claims(&self, checked_at: UnixSeconds) -> bool {
         checked_at < self.claims_since
     }
 
-    /// Confirms a session that is due, or that lacks claims: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
+    /// Confirms a session that is due, or that may lack claims: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
+    ///
+    /// The outcome of a call is that of whoever began it. For others only that counts which does not depend on how old
+    /// their own cookie is, and a call that began before the change they ask about is no answer to them.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
         let is_current = |checked_at| {
             !self.may_lack_claims(checked_at)
                 && self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current
         };
-        let flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
-            Step::Known(session) => {
-                self.metrics.recheck("reused");
-                return Outcome::Confirmed(session);
+        let is_overdue = self.freshness(view, now) == Freshness::Overdue;
+        let longest = monotonic() + LONG_PATIENCE;
+        for _ in 0..MOST_CALLS {
+            let mut flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
+                Step::Known(session) => {
+                    self.metrics.recheck("reused");
+                    return Outcome::Confirmed(session);
+                }
+                Step::Lead(ticket) => self.begin(ticket, view),
+                Step::Wait(flight) => flight,
+                Step::Paused(Pause::NeedsSignIn) => return Outcome::NeedsSignIn,
+                Step::Paused(Pause::Unanswered) => break,
+            };
+            // Once for a call, not once for each request of a page.
+            let deadline = if is_overdue {
+                longest
+            } else {
+                flight.begun + PATIENCE
+            };
+            let outcome = match timeout_at(deadline, flight.outcome.wait_for(Option::is_some)).await {
+                Ok(Ok(outcome)) => outcome.clone(),
+                // Nobody will say, or not soon.
+                Ok(Err(_)) | Err(_) => None,
+            };
+            match outcome {
+                Some(Outcome::Confirmed(session)) if !is_current(session.checked_at()) => {}
+                Some(Outcome::Kept | Outcome::Unconfirmed) | None => break,
+                Some(outcome) => return outcome,
             }
-            Step::Lead(ticket) => Some(self.begin(ticket, view)),
-            Step::Wait(flight) => Some(flight),
-            Step::Paused => None,
-        };
-        let Some(mut flight) = flight else {
-            return self.unanswered(view, now);
-        };
-        let patience = match self.freshness(view, now) {
-            Freshness::Overdue => LONG_PATIENCE,
-            Freshness::Due | Freshness::Current => PATIENCE,
-        };
-        match tokio::time::timeout(patience, flight.wait_for(Option::is_some)).await {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Outcome::Unconfirmed),
-            // Nobody will say, or not soon.
-            Ok(Err(_)) | Err(_) => self.unanswered(view, now),
         }
+        self.unanswered(view, now)
     }
 
+    /// Notes that a sign-in which was to confirm a session met a Logto that did not answer: for a while the session is
+    /// served as it is, within its grace.
+    pub fn sign_in_unanswered(&self, session: &Session) {
+        let paused = Paused {
+            pause: Pause::Unanswered,
+            until: self.clock.now().plus(SIGN_IN_PAUSE),
+            checked_at: session.checked_at(),
+        };
+        self.ledger.pause(session.id(), paused);
+    }
+
+    /// The last that Logto said counts, be it newer than the cookie: a role that it has taken does not come back.
     fn unanswered(&self, view: &SessionView, now: UnixSeconds) -> Outcome {
-        self.without_an_answer(&view.marks(), view.checked_at(), now)
+        let newer = self.ledger.newer_than(view.id(), view.checked_at());
+        let checked_at = newer
+            .as_ref()
+            .map_or(view.checked_at(), |newer| newer.checked_at());
+        match (self.without_an_answer(&view.marks(), checked_at, now), newer) {
+            (Outcome::Kept, Some(newer)) => Outcome::Confirmed(newer),
+            (outcome, _) => outcome,
+        }
     }
 
     /// What a session is worth when Logto does not say.

@@ -212,11 +212,15 @@ impl SessionCookies {
     }
 
     /// Opens what [`seal_shared`](Self::seal_shared) made of the session of this id; `None` when it is anything else, or
-    /// is over.
+    /// older than its lifetime. Whether it was used lately the cookie says that it is asked for with.
     pub fn open_shared(&self, id: SessionId, sealed: &[u8], now: UnixSeconds) -> Option<Session> {
         let opened = self.keyring.open(Purpose::Shared, id.as_bytes(), sealed).ok()?;
         let view = SessionView::read(opened.plaintext).filter(|view| view.id() == id)?;
-        view.judge(self.limits, now).ok()?;
+        let used_or_not = Limits {
+            idle: self.limits.lifetime,
+            ..self.limits
+        };
+        view.judge(used_or_not, now).ok()?;
         Some(view.to_session())
     }
 

@@ -6,6 +6,10 @@
 use super::session::SessionId;
 use crate::clock::UnixSeconds;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How far ahead of this process's clock the clock of another one is believed to be.
+const MOST_AHEAD: Duration = Duration::from_secs(3600);
 
 /// One fact about one or more sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +93,21 @@ impl Cause {
     }
 }
 
+impl Notice {
+    /// The notice as it counts when it arrives at `now` from elsewhere: nothing was learnt after that. One that is dated far
+    /// ahead comes from a clock that is wrong, or from somebody who should not be able to write it, and would else keep
+    /// users out who sign in afterwards.
+    #[must_use]
+    pub fn learnt_by(self, now: UnixSeconds) -> Self {
+        let at = if self.at > now.plus(MOST_AHEAD) {
+            now
+        } else {
+            self.at
+        };
+        Self { at, ..self }
+    }
+}
+
 impl Scope {
     /// The kind of scope as a metric's label and a log field; never whom it names.
     pub const fn as_str(&self) -> &'static str {
@@ -104,6 +123,26 @@ impl Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_notice_from_far_ahead_counts_as_learnt_when_it_arrives() {
+        let notice = |at| Notice {
+            scope: Scope::Everyone,
+            effect: Effect::Recheck,
+            at: UnixSeconds::new(at),
+            until: UnixSeconds::new(u64::MAX),
+        };
+        let now = UnixSeconds::new(10_000);
+        for (at, counts_as) in [
+            (1, 1),
+            (10_000, 10_000),
+            (13_600, 13_600),
+            (13_601, 10_000),
+            (u64::MAX, 10_000),
+        ] {
+            assert_eq!(notice(at).learnt_by(now), notice(counts_as), "{at}");
+        }
+    }
 
     #[test]
     fn a_notice_reads_back_as_written() {

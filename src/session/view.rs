@@ -34,6 +34,12 @@ impl SessionView {
         Some(view)
     }
 
+    /// A session as a request would present it that had its cookie already. `None` only for a session too large for any
+    /// cookie.
+    pub fn of(session: &Session) -> Option<Self> {
+        Self::read(session.to_plaintext())
+    }
+
     pub(super) fn judge(&self, limits: Limits, now: UnixSeconds) -> Result<(), Ended> {
         limits.judge(&self.layout.numbers, now)
     }

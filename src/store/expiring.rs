@@ -39,6 +39,12 @@ impl<K: Clone + Eq + Hash, V> Expiring<K, V> {
         (now < *until).then_some(value)
     }
 
+    /// When an entry ends, or ended if it was not yet taken out.
+    pub(super) fn end(&self, key: &K) -> Option<UnixSeconds> {
+        let ((until, _), _) = self.entries.get(key)?;
+        Some(*until)
+    }
+
     /// Puts an entry in, in place of the one its key has. Returns those that had to leave: ended ones, and the one that
     /// made room.
     pub(super) fn insert(&mut self, key: K, value: V, until: UnixSeconds, now: UnixSeconds) -> Vec<(K, V)> {

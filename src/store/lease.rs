@@ -27,6 +27,8 @@ pub enum Turn {
     /// Ask Logto without a lease, then [`super::Store::keep_published`]: nothing is shared, the store is away, or the
     /// one that leads took too long.
     Alone,
+    /// Ask nobody: the proxy is stopping, and another may just have spent the refresh token.
+    Stopping,
 }
 
 /// A result on its way to the store, and whom to tell.

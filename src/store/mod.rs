@@ -206,7 +206,7 @@ impl Store {
         match &self.0.place {
             Place::Nowhere(_) => Some(self.0.began),
             Place::File(file) => file.knows_since(),
-            Place::Redis(_) => None,
+            Place::Redis(redis) => redis.knows_since(),
         }
     }
 

@@ -60,7 +60,8 @@ impl Results {
         results.get(&session, now).cloned()
     }
 
-    /// Keeps a result for a while. An older one never takes the place of a newer one.
+    /// Keeps a result for a while, and as long as the one whose place it takes: whoever waits for that one is served by this
+    /// one. An older one never takes the place of a newer one.
     pub(super) fn keep(&self, session: SessionId, result: &Published, keep: Duration, now: UnixSeconds) {
         let mut results = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if results
@@ -69,7 +70,8 @@ impl Results {
         {
             return;
         }
-        results.insert(session, result.clone(), until(keep, now), now);
+        let end = until(keep, now).max(results.end(&session).unwrap_or_default());
+        results.insert(session, result.clone(), end, now);
     }
 }
 

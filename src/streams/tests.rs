@@ -5,7 +5,8 @@ use crate::session::cookie::SameSite;
 use crate::session::keyring::{KeyContext, SessionKey};
 use crate::session::session::Limits;
 use crate::session::{
-    Cause, CookieSettings, Effect, Established, KeyRing, Notice, Presented, Scope, Session, SessionCookies,
+    Cause, Confirmation, CookieSettings, Effect, Established, KeyRing, Notice, Presented, Scope, Session,
+    SessionCookies,
 };
 use ::http::{HeaderMap, HeaderValue, header};
 use std::future::pending;
@@ -73,9 +74,21 @@ fn suspended(subject: &str) -> Notice {
 
 fn admit(streams: &Streams, session: &Arc<SessionView>) -> InFlight {
     let until = session.expires_at();
-    streams
-        .connection()
-        .admit(Arc::clone(session), session.checked_at(), until)
+    streams.connection().admit(Arc::clone(session), until)
+}
+
+/// The same session, confirmed so many seconds after its start.
+fn confirmed(view: &SessionView, seconds: u64) -> Arc<SessionView> {
+    let session = view.to_session();
+    let confirmed = session.confirmed(Confirmation {
+        at: START.plus(Duration::from_secs(seconds)),
+        claims: Claims::default(),
+        headers: session.headers().clone(),
+        fingerprint: 0,
+        refresh_token: None,
+        access_token: None,
+    });
+    Arc::new(SessionView::of(&confirmed).unwrap())
 }
 
 fn is_over(in_flight: &InFlight) -> bool {
@@ -94,12 +107,12 @@ async fn a_sweep_ends_what_belongs_to_revoked_sessions_and_nothing_else() {
     let connection = streams.connection();
     let serving = Tasks::new().spawn(pending::<()>());
     connection.served_by(serving.abort_handle());
-    let response = connection.admit(Arc::clone(&ada), ada.checked_at(), ada.expires_at());
+    let response = connection.admit(Arc::clone(&ada), ada.expires_at());
     response.answering();
     let waiting = streams.connection();
     let served = Tasks::new().spawn(pending::<()>());
     waiting.served_by(served.abort_handle());
-    let unanswered = waiting.admit(Arc::clone(&ada), ada.checked_at(), ada.expires_at());
+    let unanswered = waiting.admit(Arc::clone(&ada), ada.expires_at());
     let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
     for in_flight in [Some(admit(&streams, &ada)), Some(admit(&streams, &bob)), None] {
         let told = told.clone();
@@ -138,11 +151,8 @@ fn nothing_outlives_the_end_it_was_told() {
     let streams = Streams::new(Metrics::new());
     let ada = session("ada");
     let request = admit(&streams, &ada);
-    let shorter = streams.connection().admit(
-        Arc::clone(&ada),
-        ada.checked_at(),
-        START.plus(Duration::from_secs(60)),
-    );
+    let minute = START.plus(Duration::from_secs(60));
+    let shorter = streams.connection().admit(Arc::clone(&ada), minute);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(59))), 0);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(60))), 1);
     assert!(is_over(&shorter) && !is_over(&request));
@@ -175,7 +185,7 @@ fn a_session_in_flight_is_looked_at_once_and_by_its_latest_confirmation() {
     let (ada, bob) = (session("ada"), session("bob"));
     let due = |now: u64| {
         let mut due: Vec<String> = streams
-            .sessions_due(|_, confirmed_at| confirmed_at.as_u64() + 300 <= START.as_u64() + now)
+            .sessions_due(|view| view.checked_at().as_u64() + 300 <= START.as_u64() + now)
             .iter()
             .map(|view| view.subject().to_owned())
             .collect();
@@ -189,13 +199,19 @@ fn a_session_in_flight_is_looked_at_once_and_by_its_latest_confirmation() {
     ];
     assert!(due(299).is_empty());
     assert_eq!(due(300), ["ada", "bob"]);
-    streams.confirmed(ada.id(), START.plus(Duration::from_secs(10)));
+    let later = confirmed(&ada, 10);
+    streams.confirmed(&later);
     assert_eq!(due(300), ["bob"]);
     let _older_cookie = admit(&streams, &ada);
     assert_eq!(due(300), ["bob"]);
     assert_eq!(due(310), ["ada", "bob"]);
-    streams.confirmed(ada.id(), START);
+    streams.confirmed(&ada);
     assert_eq!(due(309), ["bob"], "a confirmation is never taken back");
+    let held = streams.sessions_due(|view| view.subject() == "ada");
+    assert!(
+        Arc::ptr_eq(&held[0], &later),
+        "asked about with what was learnt last"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The proxy against real parts: npm's `oidc-provider`, Chromium.
+//! The proxy against real parts: npm's `oidc-provider`, Chromium, Redis.
 //!
 //! The binary is driven from outside, by its command line and its sockets, as an operator and a browser would. It needs
 //! Node.js, Chromium and ChromeDriver, so it runs when `LOGTO_PROXY_INTEROP=1` is set, which `tests/run` does.
@@ -13,8 +13,14 @@
 )]
 
 mod browser;
+mod logout;
 mod oidc_provider;
+mod outage;
 mod parts;
+mod refresh;
+mod replicas;
+mod sessions_page;
+mod silent;
 mod support;
 
 use std::process::ExitCode;
@@ -25,6 +31,12 @@ fn main() -> ExitCode {
     let mut scenarios = Scenarios::new();
     parts::add_to(&mut scenarios);
     oidc_provider::add_to(&mut scenarios);
+    refresh::add_to(&mut scenarios);
+    replicas::add_to(&mut scenarios);
+    logout::add_to(&mut scenarios);
+    outage::add_to(&mut scenarios);
     browser::add_to(&mut scenarios);
+    silent::add_to(&mut scenarios);
+    sessions_page::add_to(&mut scenarios);
     scenarios.run()
 }

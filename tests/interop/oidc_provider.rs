@@ -194,7 +194,7 @@ async fn sign_out_ends_provider_session(version: u8) {
     assert!(provider.signed_in().await.is_empty());
     assert_eq!(provider.count("POST /oidc/token/revocation").await, 1);
     assert!(
-        !visitor.cookie_names("localhost").contains(&"logto"),
+        !visitor.cookie_names("localhost").contains(&"logto".to_owned()),
         "the session cookie is still there"
     );
     let page = visitor.open(&proxy.url("/")).await;

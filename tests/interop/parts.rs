@@ -24,7 +24,7 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// Adds those of the provider once for each version.
 pub fn add_to(scenarios: &mut Scenarios) {
     for version in VERSIONS {
-        scenarios.add(format!("parts_{version}::refresh_tokens_rotate"), move || {
+        scenarios.add_patient(format!("parts_{version}::refresh_tokens_rotate"), move || {
             refresh_tokens_rotate(version)
         });
         scenarios.add(format!("parts_{version}::sign_out_is_told"), move || {

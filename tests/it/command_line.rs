@@ -246,9 +246,11 @@ fn check_prints_the_routes_and_no_secret() {
         "https://app.example.com/.logto/callback",
         "https://app.example.com/.logto/back-channel-logout",
         "webhook.signing_key is not set",
-        "a session in use every 5m; lasts 1h longer while Logto cannot be asked",
+        "every 5m of use, then served 1h longer while Logto cannot be asked",
         "Always issue refresh token",
-        "memory: revocations are lost at a restart",
+        "memory: a restart forgets which sessions have ended",
+        "a page goes to the sign-in, a script gets 401",
+        "passes, identity never sent",
         "bytes",
     ] {
         assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);

@@ -1,5 +1,6 @@
 //! Whatever is in flight of a session ends with it, within a second: never as if it were whole.
 
+use crate::support::proxy::APP_ID;
 use crate::support::wire::HANDSHAKE;
 use crate::support::{RawUpstream, Wire, World, eventually, proxy, request};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -256,6 +257,32 @@ async fn nothing_outlives_the_lifetime_of_its_session() {
     assert_eq!(events.chunk().await, None);
     assert_eq!(poll.reply().await.status, 401);
     assert!(over.elapsed() < SECOND, "{:?}", over.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_began_before_the_refresh_token_changed_never_spends_the_old_one() {
+    let app = app().await;
+    let world = proxy()
+        .upstream_url(app.url())
+        .session("idle_timeout = \"10m\"")
+        // It changes at the first re-check, and not again.
+        .client(|client| client.refresh_token_ttl = Duration::from_secs(400))
+        .start()
+        .await;
+    let cookies = cookies(&world, "admin").await;
+    world.logto.update_client(APP_ID, |client| {
+        client.refresh_token_ttl = Duration::from_secs(86_400);
+    });
+    let mut events = begin(&world, &cookies, "/events").await;
+    events.head().await;
+    assert_eq!(events.chunk().await.unwrap(), b"first");
+    for refreshes in 1..=4 {
+        world.hand.advance(301);
+        eventually("a re-check", async || world.logto.counts().refreshes >= refreshes).await;
+        assert!(events.is_silent_for(SECOND).await, "still there");
+    }
+    assert_eq!(world.logto.counts().rotations, 1);
+    assert_eq!(world.logto.grants_revoked(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

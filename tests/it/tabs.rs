@@ -51,7 +51,7 @@ async fn two_tabs_with_a_session_at_logto_finish_in_any_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_back_button_leads_on_while_there_is_a_session() {
-    let world = proxy().start().await;
+    let world = proxy().session("recheck = \"1h\"").start().await;
     let mut browser = world.browser();
     let callback = browser.to_callback("plain", "/reports").await;
     browser.open(callback.clone()).await;

@@ -217,7 +217,7 @@ fn the_address_of_a_redis_is_a_secret() {
     let summary = config.summary();
     assert!(summary.settings.contains(&(
         "store",
-        "redis over TLS: revocations and re-checks are shared with replicas".to_owned()
+        "redis over TLS: replicas are told which sessions have ended, and share re-checks".to_owned()
     )));
     let all = format!("{config:?} {summary:?}");
     assert!(!all.contains(MARK) && !all.contains("redis.example.com"), "{all}");

@@ -76,6 +76,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn three_outages_in_a_row_open_it() {
     for kind in [
         LogtoErrorKind::Unreachable,
+        LogtoErrorKind::Interrupted,
         LogtoErrorKind::Timeout,
         LogtoErrorKind::ServerError { status: 503 },
     ] {

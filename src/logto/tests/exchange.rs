@@ -67,7 +67,7 @@ async fn a_code_is_redeemed_as_the_specifications_say() {
 async fn a_code_is_never_sent_twice() {
     let invalid_grant = json!({ "error": "invalid_grant", "error_description": "grant request is invalid", "code": "oidc.invalid_grant" });
     let cases = [
-        (Instead::Reset, LogtoErrorKind::Unreachable, true),
+        (Instead::Reset, LogtoErrorKind::Interrupted, true),
         (
             Instead::Answer(503, json!({})),
             LogtoErrorKind::ServerError { status: 503 },

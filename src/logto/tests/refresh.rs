@@ -196,7 +196,7 @@ async fn a_lost_connection_is_never_followed_by_a_second_request() {
         fake.state().instead.insert(TOKEN, Instead::Reset);
         let failure = refresh(&logto).await.unwrap_err();
         assert_eq!(failure.verdict, Verdict::Transient);
-        assert_eq!(failure.error.kind(), &LogtoErrorKind::Unreachable);
+        assert_eq!(failure.error.kind(), &LogtoErrorKind::Interrupted);
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(fake.calls(TOKEN).len(), sent);
     }

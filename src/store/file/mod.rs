@@ -4,11 +4,12 @@
 //! error, never an empty store. The file holds no secret in the clear: results are sealed with the session keys. It is
 //! nevertheless its user's alone, since it says who uses the application.
 
+mod held;
 mod open;
 mod tables;
 mod writer;
 
-use self::open::{guarded, open, refused};
+use self::open::{open, refused};
 use self::tables::{Tables, forget_expired};
 use self::writer::{Answer, Order, Writer};
 use super::condition::{Condition, Health};
@@ -20,6 +21,7 @@ use super::settings::Settings;
 use crate::clock::UnixSeconds;
 use crate::session::{Notice, SessionId};
 use crate::tasks::Tasks;
+use redb::Database;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,18 +57,18 @@ pub(super) struct FileStore {
 impl FileStore {
     /// Opens the file, puts what it holds in force, and starts the thread that writes it.
     pub(super) fn open(path: &Path, settings: &Settings, local: Arc<Local>) -> Result<Self, OpenError> {
-        let database = open(path)?;
+        let held = open(path)?;
         let tables = Tables::of(&settings.namespace);
         let now = local.clock.now();
-        let contents = guarded(|| {
+        let prepare = |database: &Database| {
             let mut transaction = database.begin_write()?;
             transaction.set_two_phase_commit(true);
             forget_expired(&transaction, now)?;
             let contents = tables.prepare(&transaction, now)?;
             transaction.commit()?;
             Ok(contents)
-        })
-        .map_err(|fault| refused(path, fault))?;
+        };
+        let contents = held.call(prepare).map_err(|fault| refused(path, fault))?;
         for notice in &contents.notices {
             local.revocations.apply(notice);
         }
@@ -88,7 +90,7 @@ impl FileStore {
             most_notices: settings.most_notices,
             local: Arc::clone(&local),
             condition: Arc::clone(&condition),
-            database: Some(database),
+            held: Some(held),
             sessions,
         };
         let (orders, receiver) = mpsc::sync_channel(MOST_WAITING);

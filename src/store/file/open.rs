@@ -2,31 +2,31 @@
 //!
 //! A file that is damaged is reported and left alone. To begin anew instead would accept every session that was ended.
 
+use super::held::Held;
 use super::tables::Fault;
 use crate::store::error::OpenError;
-use redb::{Builder, Database, Error};
+use redb::Error;
+use std::cell::Cell;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Once;
 
-/// Bytes of the file that redb may hold in memory.
-const CACHE: usize = 4 << 20;
 /// Read and written by its user alone.
 const MODE: u32 = 0o600;
 /// How each file of redb begins.
 const MAGIC: &[u8; 9] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
+thread_local! {
+    /// What panics on this thread is caught and told.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Opens the file, or makes it. Every page of it is checked.
-pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
-    let file = open_file(path)?;
-    let mut database = guarded(|| Ok(Builder::new().set_cache_size(CACHE).create_file(file)?))
-        .map_err(|fault| refused(path, fault))?;
-    // What cannot be mended is an error: every commit was written in two phases, so an older state is never taken for
-    // the newest.
-    guarded(|| Ok(database.check_integrity()?)).map_err(|fault| refused(path, fault))?;
-    Ok(database)
+pub(super) fn open(path: &Path) -> Result<Held, OpenError> {
+    Held::open(open_file(path)?).map_err(|fault| refused(path, fault))
 }
 
 fn open_file(path: &Path) -> Result<File, OpenError> {
@@ -98,7 +98,20 @@ fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
 }
 
-/// Calls redb. On a file that does not keep its own rules it may panic; that is damage like any other.
+/// Calls redb. On a file that does not keep its own rules it may panic; that is damage like any other, and told as such
+/// alone.
 pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Fault::Unreadable("its parts contradict each other")))
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                usual(panic);
+            }
+        }));
+    });
+    let outer = GUARDED.replace(true);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(outer);
+    outcome.unwrap_or(Err(Fault::Unreadable("its parts contradict each other")))
 }

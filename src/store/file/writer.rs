@@ -3,7 +3,8 @@
 //! Whatever waits when it begins a commit is in that commit: a burst of notices costs one wait for the disk. Notices and
 //! results are answered when they are on the disk; records of sessions wait a little for company.
 
-use super::open::{guarded, open};
+use super::held::Held;
+use super::open::open;
 use super::tables::{Fault, Tables, forget_expired};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::session::{Notice, SessionId};
@@ -12,7 +13,6 @@ use crate::store::error::StoreError;
 use crate::store::local::Local;
 use crate::store::published::Published;
 use crate::store::records::SessionRecord;
-use redb::Database;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(super) struct Writer {
     pub(super) local: Arc<Local>,
     pub(super) condition: Arc<Condition>,
     /// `None` after a failure, until it can be opened again.
-    pub(super) database: Option<Database>,
+    pub(super) held: Option<Held>,
     /// Records that wait; `None` is one to delete.
     pub(super) sessions: HashMap<SessionId, Option<SessionRecord>>,
 }
@@ -84,12 +84,12 @@ impl Writer {
             if !urgent.answers.is_empty() || is_due(lazy_due) || is_due(retry_due) || sweeps {
                 self.commit(urgent, sweeps);
                 lazy_due = None;
-                retry_due = self.database.is_none().then(|| monotonic() + RETRY);
+                retry_due = self.held.is_none().then(|| monotonic() + RETRY);
             }
             if sweeps {
                 sweep_due = monotonic() + SWEEP;
             }
-            if !self.sessions.is_empty() && self.database.is_some() {
+            if !self.sessions.is_empty() && self.held.is_some() {
                 lazy_due = lazy_due.or(Some(now + LAZY));
             }
         }
@@ -128,11 +128,7 @@ impl Writer {
             }
             Err(reason) => {
                 // After an error redb wants its file opened anew.
-                let failed = self.database.take();
-                let _ = guarded(|| {
-                    drop(failed);
-                    Ok(())
-                });
+                self.held = None;
                 // They are shown on a page, and noted again: not worth the memory of an outage.
                 self.sessions.clear();
                 self.condition.lost(reason.clone().into());
@@ -146,15 +142,15 @@ impl Writer {
     }
 
     fn try_commit(&mut self, urgent: &Urgent, sweeps: bool) -> Result<(), String> {
-        let reopens = self.database.is_none();
-        let database = match self.database.take() {
-            Some(database) => database,
+        let reopens = self.held.is_none();
+        let held = match self.held.take() {
+            Some(held) => held,
             None => open(&self.path).map_err(|error| error.to_string())?,
         };
-        let database = self.database.insert(database);
+        let held = self.held.insert(held);
         let (tables, local, most) = (&self.tables, &self.local, self.most_notices);
         let sessions = &self.sessions;
-        guarded(|| {
+        held.call(|database| {
             let mut transaction = database.begin_write()?;
             transaction.set_two_phase_commit(true);
             let now = local.clock.now();

@@ -77,7 +77,7 @@ impl Address {
 
 fn not_selected(error: RedisError) -> Fault {
     if error.code() == Some("ERR") {
-        return Fault("it has no such database as the URL names".into());
+        return Fault::of("it has no such database as the URL names");
     }
     Fault::from(error)
 }

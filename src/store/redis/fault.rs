@@ -7,13 +7,25 @@ use redis::RedisError;
 use std::borrow::Cow;
 use std::io;
 
-/// Why the Redis is away.
+/// What went wrong with the Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) struct Fault(pub(super) Cow<'static, str>);
+pub(in crate::store) struct Fault {
+    /// What to say of it.
+    pub(super) reason: Cow<'static, str>,
+    /// The Redis is there, but refused this command.
+    pub(super) is_refusal: bool,
+}
 
 impl Fault {
-    pub(super) const SLOW: Self = Self(Cow::Borrowed("no answer in time"));
-    pub(super) const CLOSED: Self = Self(Cow::Borrowed("the connection was closed"));
+    pub(super) const SLOW: Self = Self::of("no answer in time");
+    pub(super) const CLOSED: Self = Self::of("the connection was closed");
+
+    pub(super) const fn of(reason: &'static str) -> Self {
+        Self {
+            reason: Cow::Borrowed(reason),
+            is_refusal: false,
+        }
+    }
 }
 
 impl From<RedisError> for Fault {
@@ -45,12 +57,18 @@ impl From<RedisError> for Fault {
             None if error.is_io_error() => "the connection failed",
             None => "its answer was not understood",
         };
-        Self(Cow::Borrowed(words))
+        Self {
+            is_refusal: code.is_some(),
+            ..Self::of(words)
+        }
     }
 }
 
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
-        Self(Cow::Owned(error.to_string()))
+        Self {
+            reason: Cow::Owned(error.to_string()),
+            is_refusal: false,
+        }
     }
 }

@@ -9,12 +9,14 @@ use super::fault::Fault;
 use super::outbox;
 use super::shared::Shared;
 use super::stream::{EntryId, Page};
+use super::trim::{self, TRIM};
 use crate::clock::monotonic;
-use crate::session::Revocations;
+use crate::session::{Notice, Revocations};
 use crate::store::replay::hex;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -24,15 +26,13 @@ pub(super) const BLOCK: Duration = Duration::from_secs(2);
 const MOST_AT_ONCE: usize = 1_000;
 /// How often it is made sure that the stream is the same.
 const CHECK: Duration = Duration::from_secs(2);
-/// How often entries that nobody needs any more are deleted.
-const TRIM: Duration = Duration::from_secs(600);
 /// Replicas that find the stream lost do not all fill it in the same moment.
 const SPREAD: Duration = Duration::from_millis(300);
 
 /// How far one replica has read. It outlives connections.
 pub(super) struct Follower {
     seen: EntryId,
-    epoch: Option<Vec<u8>>,
+    epoch: Option<String>,
     checked: Instant,
     trimmed: Option<Instant>,
     /// It has not yet caught up once.
@@ -79,6 +79,11 @@ impl Follower {
         let mut lasts = redis::cmd("EXPIRE");
         lasts.arg(&shared.keys.epoch).arg(shared.keep.as_secs().max(1));
         let _: u8 = lasts.query_async(connection).await?;
+        let began = self
+            .epoch
+            .as_deref()
+            .and_then(|epoch| epoch.split('-').next()?.parse().ok());
+        shared.began.store(began.unwrap_or_default(), Ordering::Relaxed);
         self.is_new = false;
         self.checked = monotonic();
         Ok(())
@@ -99,13 +104,27 @@ impl Follower {
             sleep(random_part_of(SPREAD)).await;
         }
         self.read_on(shared, connection, Some(&there)).await?;
-        let here = shared.local.revocations.notices();
-        let missing = here.iter().filter(|notice| there.apply(notice));
-        let missing: Vec<Vec<u8>> = missing
-            .filter_map(|notice| serde_json::to_vec(notice).ok())
-            .collect();
-        for batch in missing.chunks(MOST_AT_ONCE) {
-            outbox::add(connection, &shared.keys, batch, shared.keep).await?;
+        let mut missing = shared.local.revocations.notices();
+        missing.retain(|notice| there.apply(notice));
+        add_all(shared, connection, &missing).await
+    }
+
+    /// Deletes what nobody needs any more, now and then.
+    async fn trim_now_and_then(
+        &mut self,
+        shared: &Shared,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<(), Fault> {
+        if self.trimmed.is_some_and(|trimmed| trimmed.elapsed() < TRIM) {
+            return Ok(());
+        }
+        self.trimmed = Some(monotonic());
+        trim::expired(shared, connection).await?;
+        if trim::is_too_long(shared, connection).await? {
+            self.read_on(shared, connection, None).await?;
+            // All up to here is in force here.
+            add_all(shared, connection, &shared.local.revocations.notices()).await?;
+            trim::before(shared, connection, self.seen.next()).await?;
         }
         Ok(())
     }
@@ -123,7 +142,7 @@ impl Follower {
                 self.absorb(shared, page, None);
                 if self.checked.elapsed() >= CHECK {
                     self.catch_up(shared, &mut commands).await?;
-                    self.trim(shared, &mut commands).await?;
+                    self.trim_now_and_then(shared, &mut commands).await?;
                 }
                 Ok(())
             };
@@ -188,14 +207,16 @@ impl Follower {
 
     /// Puts what was read in force. What a replica reads when it begins is not news to count.
     fn absorb(&mut self, shared: &Shared, page: Page, copy: Option<&Revocations>) {
-        for notice in &page.notices {
+        let now = shared.local.clock.now();
+        for notice in page.notices {
+            let notice = notice.learnt_by(now);
             if self.is_new {
-                shared.local.revocations.apply(notice);
+                shared.local.revocations.apply(&notice);
             } else {
-                shared.local.apply(notice, "replica");
+                shared.local.apply(&notice, "replica");
             }
             if let Some(copy) = copy {
-                copy.apply(notice);
+                copy.apply(&notice);
             }
         }
         if page.unknown > 0 && !std::mem::replace(&mut self.warned, true) {
@@ -206,44 +227,41 @@ impl Follower {
         }
         self.seen = self.seen.max(page.last.unwrap_or_default());
     }
-
-    /// Deletes what nobody needs any more, by the clock of the Redis: a replica whose clock is wrong must not delete what
-    /// others need.
-    async fn trim(&mut self, shared: &Shared, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
-        if self.trimmed.is_some_and(|trimmed| trimmed.elapsed() < TRIM) {
-            return Ok(());
-        }
-        self.trimmed = Some(monotonic());
-        let (seconds, _): (u64, u64) = redis::cmd("TIME").query_async(connection).await?;
-        let oldest = seconds
-            .saturating_sub(shared.keep.as_secs())
-            .saturating_mul(1_000);
-        let _: u64 = redis::cmd("XTRIM")
-            .arg(&shared.keys.notices)
-            .arg("MINID")
-            .arg(EntryId::at(oldest).to_string())
-            .query_async(connection)
-            .await?;
-        Ok(())
-    }
 }
 
-/// The random value that is lost when the Redis loses its memory.
-async fn epoch(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<Option<Vec<u8>>, Fault> {
+/// When the memory of the Redis began, and a random value: both are lost with it.
+async fn epoch(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<Option<String>, Fault> {
     let mut command = redis::cmd("GET");
     command.arg(&shared.keys.epoch);
     Ok(command.query_async(connection).await?)
 }
 
 /// Makes that value, unless another replica was faster.
-async fn new_epoch(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<Vec<u8>, Fault> {
+async fn new_epoch(shared: &Shared, connection: &mut MultiplexedConnection) -> Result<String, Fault> {
     let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|_| Fault("the system gave no random bytes".into()))?;
+    getrandom::fill(&mut random).map_err(|_| Fault::of("the system gave no random bytes"))?;
+    let value = format!("{}-{}", shared.local.clock.now().as_u64(), hex(&random));
     let mut make = redis::cmd("SET");
-    make.arg(&shared.keys.epoch).arg(hex(&random));
+    make.arg(&shared.keys.epoch).arg(value);
     make.arg("NX").arg("EX").arg(shared.keep.as_secs().max(1));
     let _: Option<String> = make.query_async(connection).await?;
     epoch(shared, connection).await?.ok_or(Fault::CLOSED)
+}
+
+/// Adds notices to the stream.
+async fn add_all(
+    shared: &Shared,
+    connection: &mut MultiplexedConnection,
+    notices: &[Notice],
+) -> Result<(), Fault> {
+    let json = notices
+        .iter()
+        .filter_map(|notice| serde_json::to_vec(notice).ok());
+    let json: Vec<Vec<u8>> = json.collect();
+    for batch in json.chunks(MOST_AT_ONCE) {
+        outbox::add(connection, &shared.keys, batch, shared.keep).await?;
+    }
+    Ok(())
 }
 
 /// Whole milliseconds, as the Redis counts time; at least one.

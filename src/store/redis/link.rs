@@ -34,7 +34,7 @@ pub(super) async fn run(shared: Arc<Shared>, address: Arc<Address>, caught_up: w
         if shared.stop.is_cancelled() {
             break;
         }
-        shared.condition.lost(fault.0);
+        shared.condition.lost(fault.reason);
         if began.elapsed() >= GOOD {
             back_off = BACK_OFF;
         }

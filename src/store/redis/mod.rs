@@ -2,8 +2,8 @@
 //!
 //! Promises that a notice is in force here before anything is sent, reaches the other replicas at once while the Redis is
 //! there, and without a gap when it comes back; and that nothing waits for a Redis that is away. Refuses to be the
-//! authority: each replica holds the whole set and fills a Redis that lost its memory. The URL holds the password and is
-//! never shown.
+//! authority: each replica holds the whole set and fills a Redis that lost its memory; whoever can write to it can end
+//! sessions but make none, since results are sealed. The URL holds the password and is never shown.
 
 pub(super) mod address;
 mod connect;
@@ -16,6 +16,7 @@ mod recheck;
 mod sessions;
 mod shared;
 mod stream;
+mod trim;
 mod writes;
 
 use self::address::Address;
@@ -37,6 +38,7 @@ use crate::secret::SecretText;
 use crate::session::{Notice, SessionId};
 use crate::tasks::Tasks;
 use rustls::pki_types::CertificateDer;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -53,6 +55,7 @@ pub(super) struct RedisStore {
     shared: Arc<Shared>,
     address: Arc<Address>,
     caught_up: watch::Sender<bool>,
+    lifetime: Duration,
 }
 
 impl RedisStore {
@@ -77,12 +80,14 @@ impl RedisStore {
             writes: Writes::new(),
             tasks,
             stop,
+            began: AtomicU64::new(0),
             connection: Mutex::new(None),
         });
         Ok(Self {
             shared,
             address,
             caught_up: watch::Sender::new(false),
+            lifetime: settings.lifetime,
         })
     }
 
@@ -111,6 +116,13 @@ impl RedisStore {
 
     pub(super) fn health(&self) -> Health {
         self.shared.condition.health(self.shared.outbox.len())
+    }
+
+    /// When the Redis began to remember, while sessions from before can still be alive.
+    pub(super) fn knows_since(&self) -> Option<UnixSeconds> {
+        let began = UnixSeconds::new(self.shared.began.load(Ordering::Relaxed));
+        let now = self.shared.local.clock.now();
+        (now < began.plus(self.lifetime)).then_some(began)
     }
 
     pub(super) fn note(&self, record: SessionRecord) {

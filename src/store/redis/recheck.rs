@@ -38,7 +38,7 @@ const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
-/// Keeps a result unless a newer one is kept.
+/// Keeps a result unless a newer one is kept, and for as long as the one whose place it takes.
 const KEEP: &str = r"
 local function at(value)
   local seconds = 0
@@ -47,7 +47,8 @@ local function at(value)
 end
 local kept = redis.call('GET', KEYS[1])
 if kept and at(kept) > at(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local keep = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[1]))
+redis.call('SET', KEYS[1], ARGV[1], 'PX', string.format('%.0f', keep))
 return 1";
 
 /// Asks for a turn.
@@ -65,6 +66,9 @@ pub(super) async fn begin(
     let deadline = monotonic() + patience;
     let mut look = FIRST_LOOK;
     loop {
+        if shared.stop.is_cancelled() {
+            return Turn::Stopping;
+        }
         let Some(mut connection) = shared.connection() else {
             return Turn::Alone;
         };

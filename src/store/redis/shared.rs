@@ -7,6 +7,7 @@ use crate::store::condition::Condition;
 use crate::store::local::Local;
 use crate::tasks::Tasks;
 use redis::aio::MultiplexedConnection;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) writes: Writes,
     pub(super) tasks: Tasks,
     pub(super) stop: CancellationToken,
+    /// When the memory of the Redis began, in seconds since the epoch; zero until that is known.
+    pub(super) began: AtomicU64,
     /// Reached, and caught up with.
     pub(super) connection: Mutex<Option<MultiplexedConnection>>,
 }

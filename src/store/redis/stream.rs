@@ -7,6 +7,9 @@ use redis::{FromRedisValue as _, Value};
 use std::fmt;
 use std::str::FromStr;
 
+/// Longest notice that is read, in bytes; ours are far shorter. Whoever else may write to the Redis cannot have us keep more.
+const LONGEST_NOTICE: usize = 4 * 1024;
+
 /// The one field of an entry.
 pub(super) const NOTICE_FIELD: &str = "notice";
 
@@ -18,6 +21,14 @@ impl EntryId {
     /// The first there could be in a millisecond.
     pub(super) const fn at(milliseconds: u64) -> Self {
         Self(milliseconds, 0)
+    }
+
+    /// The first there could be after it.
+    pub(super) const fn next(self) -> Self {
+        match self.1.checked_add(1) {
+            Some(number) => Self(self.0, number),
+            None => Self(self.0.saturating_add(1), 0),
+        }
     }
 }
 
@@ -71,5 +82,42 @@ impl Page {
 
 fn notice(entry: &StreamId) -> Option<Notice> {
     let json: Vec<u8> = entry.get(NOTICE_FIELD)?;
+    if json.len() > LONGEST_NOTICE {
+        return None;
+    }
     serde_json::from_slice(&json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixSeconds;
+    use crate::session::{Effect, Scope};
+
+    fn answer(notice: &Notice) -> Value {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let json = serde_json::to_vec(notice).unwrap();
+        let fields = Value::Array(vec![text(NOTICE_FIELD), Value::BulkString(json)]);
+        let entry = Value::Array(vec![text("5-1"), fields]);
+        Value::Array(vec![Value::Array(vec![
+            text("stream"),
+            Value::Array(vec![entry]),
+        ])])
+    }
+
+    #[test]
+    fn notices_longer_than_ours_are_passed_over() {
+        for (length, is_read) in [(255, true), (100_000, false)] {
+            let notice = Notice {
+                scope: Scope::LogtoSession("x".repeat(length)),
+                effect: Effect::Recheck,
+                at: UnixSeconds::new(1),
+                until: UnixSeconds::new(2),
+            };
+            let page = Page::read(&answer(&notice)).unwrap();
+            assert_eq!(page.notices.len(), usize::from(is_read), "{length}");
+            assert_eq!(page.unknown, usize::from(!is_read), "{length}");
+            assert_eq!(page.last, Some(EntryId(5, 1)), "{length}");
+        }
+    }
 }

@@ -32,6 +32,7 @@ struct State {
     sessions: VecDeque<SessionRecord>,
     results: VecDeque<Kept>,
     dropped: u64,
+    told_refusal: bool,
 }
 
 /// A result, and how long it is kept.
@@ -40,6 +41,16 @@ struct Kept {
     session: SessionId,
     result: Published,
     until: UnixSeconds,
+}
+
+impl Kept {
+    async fn write(&self, shared: &Shared, connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+        let left = self.until.since(shared.local.clock.now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        recheck::write_result(shared, connection, self.session, &self.result, left).await
+    }
 }
 
 impl Writes {
@@ -79,6 +90,7 @@ impl Writes {
     }
 
     /// Writes whatever waits now, results first: a replica may be about to spend a refresh token twice for want of one.
+    /// What the Redis refuses is dropped: it would be refused again, and nothing else could be written.
     pub(super) async fn drain(
         &self,
         shared: &Shared,
@@ -88,17 +100,13 @@ impl Writes {
         if dropped > 0 {
             tracing::warn!(
                 dropped,
-                "records of sessions were dropped because too many waited for the Redis: the sessions page may lack some"
+                "too many records of sessions waited for the Redis: the sessions page may lack some"
             );
         }
         loop {
             let next = self.lock().results.front().cloned();
             if let Some(kept) = next {
-                let now = shared.local.clock.now();
-                if now < kept.until {
-                    let left = kept.until.since(now);
-                    recheck::write_result(shared, connection, kept.session, &kept.result, left).await?;
-                }
+                self.settle(kept.write(shared, connection).await)?;
                 self.lock().results.pop_front();
                 continue;
             }
@@ -106,8 +114,24 @@ impl Writes {
             let Some(record) = next else {
                 return Ok(());
             };
-            sessions::write(shared, connection, &record).await?;
+            self.settle(sessions::write(shared, connection, &record).await)?;
             self.lock().sessions.pop_front();
+        }
+    }
+
+    /// Says once that something was refused. Only a Redis that is away is a failure.
+    fn settle(&self, written: Result<(), Fault>) -> Result<(), Fault> {
+        match written {
+            Err(fault) if fault.is_refusal => {
+                if !std::mem::replace(&mut self.lock().told_refusal, true) {
+                    tracing::warn!(
+                        reason = %fault.reason,
+                        "records of sessions and results of re-checks cannot be written; Redis 7 or Valkey is needed, and a user that may use them"
+                    );
+                }
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 

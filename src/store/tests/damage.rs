@@ -4,14 +4,19 @@ use super::file::refusal;
 use super::*;
 use std::fs;
 
-/// A file with notices, closed in good order.
-async fn written(path: &Path) -> Vec<u8> {
+/// A file with notices: closed in good order, or as a crash leaves it.
+async fn written(path: &Path, closed: bool) -> Vec<u8> {
     let store = open(at_path(path));
     for number in 0..300 {
         store.publish_notice(ending(number)).await.unwrap();
     }
+    let as_after_a_crash = fs::read(path).unwrap();
     drop(store);
-    fs::read(path).unwrap()
+    if closed {
+        fs::read(path).unwrap()
+    } else {
+        as_after_a_crash
+    }
 }
 
 /// Opens what a file has become: all notices, or an error that names the damage.
@@ -41,26 +46,45 @@ fn judge(path: &Path, content: &[u8], what: &str) -> bool {
 async fn damage_is_never_taken_for_an_empty_store() {
     let folder = folder();
     let path = folder.path().join("sessions.redb");
-    let whole = written(&path).await;
-    assert!(!judge(&path, &whole, "untouched"));
-
-    let needle = b"sign_out";
-    let places = whole.windows(needle.len()).enumerate();
-    let places: Vec<usize> = places
-        .filter(|(_, bytes)| bytes == needle)
-        .map(|(at, _)| at)
-        .collect();
-    let mut found = 0;
-    for at in places.iter().step_by(places.len() / 8) {
-        let mut content = whole.clone();
-        content[*at] ^= 1;
-        found += usize::from(judge(&path, &content, &format!("a bit at {at}")));
+    for closed in [true, false] {
+        let whole = written(&path, closed).await;
+        fs::remove_file(&path).unwrap();
+        assert!(!judge(&path, &whole, "untouched"));
+        // The first digit of a session's id: what is read is still a notice, of another session.
+        let needle = br#""session":""#;
+        let places = whole.windows(needle.len()).enumerate();
+        let places: Vec<usize> = places
+            .filter(|(_, bytes)| bytes == needle)
+            .map(|(at, _)| at)
+            .collect();
+        let mut found = 0;
+        // The newest notice stands in the newest commit alone, in whose place an older one must not be taken.
+        let newest = format!("\"session\":\"{}", session(299));
+        let newest = whole
+            .windows(newest.len())
+            .position(|bytes| bytes == newest.as_bytes());
+        for at in places.iter().step_by(places.len() / 8).chain(&newest) {
+            let mut content = whole.clone();
+            content[*at + needle.len()] ^= 1;
+            found += usize::from(judge(
+                &path,
+                &content,
+                &format!("a bit at {at}, closed: {closed}"),
+            ));
+        }
+        assert!(newest.is_some() && found > 0, "no damage in a notice was found");
+        fs::remove_file(&path).unwrap();
     }
-    assert!(found > 0, "no damage in a notice was found");
+}
 
-    for at in (0..4_096)
+#[tokio::test]
+async fn damage_anywhere_is_found_or_does_no_harm() {
+    let folder = folder();
+    let path = folder.path().join("sessions.redb");
+    let whole = written(&path, true).await;
+    for at in (0..512)
         .step_by(64)
-        .chain((4_096..whole.len()).step_by(whole.len() / 24))
+        .chain((4_096..whole.len()).step_by(whole.len() / 8))
     {
         let mut content = whole.clone();
         for byte in content.iter_mut().skip(at).take(64) {

@@ -191,6 +191,22 @@ async fn latecomers_get_the_result_while_it_is_kept() {
     assert_eq!(store.published(session(1)).await, None);
 }
 
+#[tokio::test]
+async fn a_newer_result_is_kept_for_as_long_as_the_one_before() {
+    let (store, hand) = open_with_clock(settings(Kind::Memory));
+    for (at, keep) in [(100, HOUR), (200, Duration::from_secs(60))] {
+        store.keep_published(session(1), &result(at), keep).await.unwrap();
+    }
+    hand.advance(61);
+    assert_eq!(
+        store.published(session(1)).await,
+        Some(result(200)),
+        "for those who come with the cookie from before the first"
+    );
+    hand.advance(3_600);
+    assert_eq!(store.published(session(1)).await, None);
+}
+
 #[test]
 fn results_are_bounded() {
     let results = Results::new();

@@ -16,6 +16,7 @@
 //   POST /faults            {"grant": "refresh_token" | "authorization_code" | "*", "kind": …, "ms"?: …, "times"?: …}
 //                           kind: slow (looks at it later) · late (answers later) · error (503) · reset (before it is looked at)
 //                           · lost (reset after it was done) · none
+//   POST /listening         {"on": false}: as if the program had ended, and with true as if it were started again
 //   POST /rotate            {"algorithm": "RS256"}
 //   POST /settings          {any of the settings below}
 
@@ -192,6 +193,10 @@ async function command(request) {
       else faults.set(grant, { kind, ms, times });
       return { grant, kind };
     }
+    case 'POST /listening':
+      if (given.on) await listen(front, Number(new URL(endpoint).port));
+      else front.close().closeAllConnections();
+      return { on: given.on };
     case 'POST /rotate':
       keys.rotate(given.algorithm);
       rebuild();
@@ -231,9 +236,9 @@ async function bytesOf(request) {
   return Buffer.concat(chunks);
 }
 
-function listen(server) {
+function listen(server, port = 0) {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server.address().port));
+    server.listen(port, '127.0.0.1', () => resolve(server.address().port));
   });
 }

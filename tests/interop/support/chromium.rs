@@ -1,10 +1,10 @@
 //! A real browser: Debian's Chromium, driven through ChromeDriver.
 
-use std::process::Command;
+use std::process;
 use std::time::Duration;
 
 use fantoccini::error::CmdError;
-use fantoccini::wd::{Capabilities, TimeoutConfiguration, WindowHandle};
+use fantoccini::wd::{Capabilities, TimeoutConfiguration, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
@@ -39,7 +39,10 @@ pub struct Chromium {
 impl Chromium {
     pub async fn start() -> Self {
         let profile = tempfile::tempdir().expect("a temporary folder");
-        let mut driver = Program::start("chromedriver", Command::new("chromedriver").arg("--port=0"));
+        let mut driver = Program::start(
+            "chromedriver",
+            process::Command::new("chromedriver").arg("--port=0"),
+        );
         let port: u16 = driver
             .line("says its port", |line| {
                 line.split_once("started successfully on port ")?
@@ -53,6 +56,7 @@ impl Chromium {
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".to_owned(), json!({ "args": arguments }));
+        capabilities.insert("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -177,6 +181,38 @@ impl Chromium {
             .unwrap_or_else(|error| panic!("{body}: {error}"))
     }
 
+    /// Takes a cookie of the page away, `HttpOnly` or not.
+    pub async fn forget_cookie(&self, name: &str) {
+        self.client
+            .delete_cookie(name)
+            .await
+            .expect("a cookie is deleted");
+    }
+
+    /// A command of the DevTools protocol to the tab that is shown.
+    pub async fn tell(&self, command: &'static str, parameters: Value) {
+        let told = Command::DevTools { command, parameters };
+        self.client
+            .issue_cmd(told)
+            .await
+            .expect("Chromium knows the command");
+    }
+
+    /// What stands in the browser's console since it was asked last.
+    pub async fn complaints(&self) -> Vec<Value> {
+        let entries = self.client.issue_cmd(Command::Console).await.expect("a log");
+        entries.as_array().cloned().unwrap_or_default()
+    }
+
+    /// A picture of the page, where `LOGTO_PROXY_SCREENSHOTS` names a folder.
+    pub async fn keep_picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("LOGTO_PROXY_SCREENSHOTS") {
+            let picture = self.client.screenshot().await.expect("a picture");
+            let path = std::path::Path::new(&folder).join(format!("{name}.png"));
+            std::fs::write(path, picture).expect("a picture is written");
+        }
+    }
+
     pub async fn current_tab(&self) -> WindowHandle {
         self.client.window().await.expect("the browser has a tab")
     }
@@ -193,5 +229,33 @@ impl Chromium {
             .switch_to_window(tab.clone())
             .await
             .expect("a tab can be shown");
+    }
+}
+
+/// Commands of ChromeDriver beyond the standard ones.
+#[derive(Debug)]
+enum Command {
+    DevTools {
+        command: &'static str,
+        parameters: Value,
+    },
+    Console,
+}
+
+impl WebDriverCompatibleCommand for Command {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        let path = match self {
+            Self::DevTools { .. } => "goog/cdp/execute",
+            Self::Console => "se/log",
+        };
+        base.join(&format!("session/{}/{path}", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        let body = match self {
+            Self::DevTools { command, parameters } => json!({ "cmd": command, "params": parameters }),
+            Self::Console => json!({ "type": "browser" }),
+        };
+        (http::Method::POST, Some(body.to_string()))
     }
 }

@@ -12,5 +12,8 @@ pub mod proxy;
 pub mod redis;
 pub mod replicas;
 pub mod runner;
+pub mod setting;
+pub mod socket;
 pub mod visitor;
 pub mod wait;
+pub mod webhook;

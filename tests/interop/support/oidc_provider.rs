@@ -93,6 +93,11 @@ impl OidcProvider {
         self.program.signal("CONT");
     }
 
+    /// Its port refuses connections until it is told otherwise.
+    pub async fn listening(&self, on: bool) {
+        self.tell("/listening", json!({ "on": on })).await;
+    }
+
     /// Signs with a new key from now on; the one before stays in the JWKS.
     pub async fn rotate_to(&self, algorithm: &str) {
         let done = self

@@ -1,7 +1,8 @@
 //! Runs the scenarios one after the other, each under a time limit, and reports in the words of cargo's own test runner.
 //!
 //! Own instead of the standard one for two reasons: a run that is left out must say so aloud, and browsers started side
-//! by side on two cores disturb each other's timing.
+//! by side on two cores disturb each other's timing. Scenarios that mostly wait for real time to pass run side by side, before
+//! all others.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +14,17 @@ use logto_proxy::clock::monotonic;
 /// No scenario needs a tenth of this; it only ends one that hangs.
 const SCENARIO_LIMIT: Duration = Duration::from_secs(180);
 
-type Scenario = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>>>;
+type Body = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// The scenarios of this binary, in the order they were added.
-pub struct Scenarios(Vec<(String, Scenario)>);
+pub struct Scenarios(Vec<Scenario>);
+
+struct Scenario {
+    name: String,
+    /// Whether it mostly waits.
+    patient: bool,
+    body: Body,
+}
 
 impl Scenarios {
     pub fn new() -> Self {
@@ -24,11 +32,27 @@ impl Scenarios {
     }
 
     /// Adds a scenario. It passes when it returns and fails when it panics or takes too long.
-    pub fn add<F>(&mut self, name: impl Into<String>, scenario: impl FnOnce() -> F + 'static)
+    pub fn add<F>(&mut self, name: impl Into<String>, scenario: impl FnOnce() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.0.push((name.into(), Box::new(move || Box::pin(scenario()))));
+        self.push(name.into(), false, scenario);
+    }
+
+    /// Adds one that mostly waits, and measures nothing that others running beside it could disturb.
+    pub fn add_patient<F>(&mut self, name: impl Into<String>, scenario: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.push(name.into(), true, scenario);
+    }
+
+    fn push<F>(&mut self, name: String, patient: bool, scenario: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let body: Body = Box::new(move || Box::pin(scenario()));
+        self.0.push(Scenario { name, patient, body });
     }
 
     /// Runs all, or those whose names contain the words given on the command line.
@@ -40,17 +64,17 @@ impl Scenarios {
         let chosen: Vec<_> = self
             .0
             .into_iter()
-            .filter(|(name, _)| words.is_empty() || words.iter().any(|word| name.contains(word)))
+            .filter(|Scenario { name, .. }| words.is_empty() || words.iter().any(|word| name.contains(word)))
             .collect();
         if options.iter().any(|option| option == "--list") {
-            for (name, _) in &chosen {
+            for Scenario { name, .. } in &chosen {
                 println!("{name}: test");
             }
             return ExitCode::SUCCESS;
         }
         println!("\nrunning {} tests", chosen.len());
         if std::env::var_os("LOGTO_PROXY_INTEROP").is_none_or(|value| value != "1") {
-            for (name, _) in &chosen {
+            for Scenario { name, .. } in &chosen {
                 println!(
                     "test {name} ... ignored, needs Node.js and Chromium: run tests/run, or set LOGTO_PROXY_INTEROP=1"
                 );
@@ -63,21 +87,23 @@ impl Scenarios {
             return ExitCode::SUCCESS;
         }
         let filtered = total - chosen.len();
-        let (mut passed, mut failed) = (0, Vec::new());
-        for (name, scenario) in chosen {
-            let started = monotonic();
-            let outcome = run_one(scenario);
-            let seconds = (monotonic() - started).as_secs_f32();
-            match outcome {
-                Ok(()) => {
-                    passed += 1;
-                    println!("test {name} ... ok ({seconds:.1} s)");
-                }
-                Err(reason) => {
-                    println!("test {name} ... FAILED ({seconds:.1} s): {reason}");
-                    failed.push(name);
-                }
-            }
+        let mut passed = 0;
+        let mut failed = Vec::new();
+        let mut note = |name: String, ok: bool| {
+            if ok { passed += 1 } else { failed.push(name) }
+        };
+        let (patient, others): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|scenario| scenario.patient);
+        let side_by_side: Vec<_> = patient
+            .into_iter()
+            .map(|scenario| std::thread::spawn(move || scenario.report()))
+            .collect();
+        for thread in side_by_side {
+            let (name, ok) = thread.join().expect("a report does not panic");
+            note(name, ok);
+        }
+        for scenario in others {
+            let (name, ok) = scenario.report();
+            note(name, ok);
         }
         if !failed.is_empty() {
             println!("\nfailures:\n    {}", failed.join("\n    "));
@@ -95,8 +121,23 @@ impl Scenarios {
     }
 }
 
+impl Scenario {
+    /// Runs it and prints how it went; its name and whether it passed.
+    fn report(self) -> (String, bool) {
+        let Self { name, body, .. } = self;
+        let started = monotonic();
+        let outcome = run_one(body);
+        let seconds = (monotonic() - started).as_secs_f32();
+        match &outcome {
+            Ok(()) => println!("test {name} ... ok ({seconds:.1} s)"),
+            Err(reason) => println!("test {name} ... FAILED ({seconds:.1} s): {reason}"),
+        }
+        (name, outcome.is_ok())
+    }
+}
+
 /// Each scenario gets a runtime of its own, so that nothing it started survives into the next.
-fn run_one(scenario: Scenario) -> Result<(), String> {
+fn run_one(scenario: Body) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

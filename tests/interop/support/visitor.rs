@@ -3,6 +3,7 @@
 //! Says of itself what a person's browser says when it navigates, so the proxy answers it as one.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
@@ -17,11 +18,13 @@ use url::Url;
 /// More redirects than any sign-in takes.
 const MOST_STEPS: usize = 15;
 
-/// One browser profile.
+/// Host, then name, then value. Like a browser, it tells hosts apart but not ports.
+type Jar = BTreeMap<String, BTreeMap<String, String>>;
+
+/// One tab of a browser profile.
 pub struct Visitor {
     client: Client<HttpConnector, Full<Bytes>>,
-    /// Host, then name, then value. Like a browser, it tells hosts apart but not ports.
-    cookies: BTreeMap<String, BTreeMap<String, String>>,
+    cookies: Arc<Mutex<Jar>>,
     /// Every address asked for, in order.
     pub visited: Vec<Url>,
 }
@@ -39,9 +42,30 @@ impl Visitor {
     pub fn new() -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
-            cookies: BTreeMap::new(),
+            cookies: Arc::default(),
             visited: Vec::new(),
         }
+    }
+
+    /// Another tab: the same cookies, connections of its own.
+    pub fn tab(&self) -> Self {
+        Self {
+            cookies: Arc::clone(&self.cookies),
+            ..Self::new()
+        }
+    }
+
+    /// Somebody else with a copy of the cookies as they are now.
+    pub fn copied(&self) -> Self {
+        let cookies = self.jar(|jar| jar.clone());
+        Self {
+            cookies: Arc::new(Mutex::new(cookies)),
+            ..Self::new()
+        }
+    }
+
+    fn jar<T>(&self, look: impl FnOnce(&mut Jar) -> T) -> T {
+        look(&mut self.cookies.lock().expect("no holder panics"))
     }
 
     /// The same profile with no connection open.
@@ -55,21 +79,44 @@ impl Visitor {
 
     /// One request, no redirect followed.
     pub async fn send(&mut self, method: Method, address: &str, content_type: &str, body: String) -> Answer {
+        let fields = [
+            (ACCEPT.as_str(), "text/html,application/xhtml+xml,*/*;q=0.8"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.request(method, address, &fields, content_type, body).await
+    }
+
+    /// What `fetch` of a page's script asks for.
+    pub async fn fetch(&mut self, address: &str) -> Answer {
+        let fields = [
+            (ACCEPT.as_str(), "*/*"),
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-dest", "empty"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        self.request(Method::GET, address, &fields, "", String::new())
+            .await
+    }
+
+    async fn request(
+        &mut self,
+        method: Method,
+        address: &str,
+        fields: &[(&str, &str)],
+        content_type: &str,
+        body: String,
+    ) -> Answer {
         let url = Url::parse(address).expect("an absolute address");
         let host = url.host_str().expect("an address with a host").to_owned();
-        let mut request = Request::builder()
-            .method(method.clone())
-            .uri(url.as_str())
-            .header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8")
-            .header("sec-fetch-mode", "navigate")
-            .header("sec-fetch-dest", "document")
-            .header("sec-fetch-site", "same-origin");
-        if let Some(pairs) = self.cookies.get(&host).filter(|pairs| !pairs.is_empty()) {
-            let pairs: Vec<_> = pairs
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            request = request.header(COOKIE, pairs.join("; "));
+        let mut request = Request::builder().method(method.clone()).uri(url.as_str());
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let cookies = self.cookie_field(&host);
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies);
         }
         if method == Method::POST {
             request = request
@@ -144,13 +191,23 @@ impl Visitor {
     }
 
     /// Names of the cookies kept for a host.
-    pub fn cookie_names(&self, host: &str) -> Vec<&str> {
-        self.cookies
-            .get(host)
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name.as_str())
-            .collect()
+    pub fn cookie_names(&self, host: &str) -> Vec<String> {
+        self.jar(|jar| {
+            jar.get(host)
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone())
+                .collect()
+        })
+    }
+
+    /// What `Cookie` says to a host; empty when there is none.
+    pub fn cookie_field(&self, host: &str) -> String {
+        let pairs: Vec<_> = self.jar(|jar| {
+            let pairs = jar.get(host).into_iter().flatten();
+            pairs.map(|(name, value)| format!("{name}={value}")).collect()
+        });
+        pairs.join("; ")
     }
 
     async fn follow(&mut self, mut answer: Answer) -> Answer {
@@ -169,8 +226,9 @@ impl Visitor {
         panic!("a redirect loop: {:?}", self.visited);
     }
 
-    fn remember(&mut self, host: String, headers: &HeaderMap) {
-        let jar = self.cookies.entry(host).or_default();
+    fn remember(&self, host: String, headers: &HeaderMap) {
+        let mut jar = self.cookies.lock().expect("no holder panics");
+        let jar = jar.entry(host).or_default();
         for line in headers.get_all(SET_COOKIE) {
             let line = line.to_str().expect("a cookie in ASCII");
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
@@ -186,6 +244,17 @@ impl Visitor {
 }
 
 impl Answer {
+    /// Who the app was told it is, when this is the app's `/headers`.
+    pub fn user(&self) -> Option<String> {
+        let headers: Value = serde_json::from_str(&self.body).ok()?;
+        headers["x-user-sub"][0].as_str().map(str::to_owned)
+    }
+
+    /// Whether this is the page on which to sign in at the provider.
+    pub fn is_sign_in(&self) -> bool {
+        self.body.contains("name=\"persona\"")
+    }
+
     /// The body, read as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))

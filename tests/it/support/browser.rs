@@ -5,6 +5,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use url::Url;
@@ -101,6 +102,11 @@ impl Browser {
         self.cookies.insert((host, name.to_owned()), value.to_owned());
     }
 
+    /// Whether the proxy takes its cookies for a session, right now.
+    pub async fn is_signed_in(&mut self) -> bool {
+        self.fetch("/.logto/user").await.json()["isAuthenticated"] == true
+    }
+
     pub fn has_session(&self) -> bool {
         self.cookies
             .keys()
@@ -125,6 +131,11 @@ impl Browser {
 
     /// A script's `fetch`.
     pub async fn fetch(&mut self, path: &str) -> Answer {
+        self.try_fetch(path).await.unwrap()
+    }
+
+    /// The same; an error when there is no whole answer.
+    pub async fn try_fetch(&mut self, path: &str) -> Result<Answer, Box<dyn Error + Send + Sync>> {
         let fields = [
             ("accept", "*/*"),
             ("sec-fetch-mode", "cors"),
@@ -132,7 +143,7 @@ impl Browser {
             ("sec-fetch-site", "same-origin"),
         ];
         let url = self.origin.join(path).unwrap();
-        self.send("GET", url, &fields, Bytes::new()).await
+        self.try_send("GET", url, &fields, Bytes::new()).await
     }
 
     /// Sends a form of the same site.
@@ -199,6 +210,17 @@ impl Browser {
 
     /// Any request, with the cookies of its host. Redirects are not followed.
     pub async fn send(&mut self, method: &str, url: Url, fields: &[(&str, &str)], body: Bytes) -> Answer {
+        self.try_send(method, url, fields, body).await.unwrap()
+    }
+
+    /// The same; an error when there is no whole answer.
+    async fn try_send(
+        &mut self,
+        method: &str,
+        url: Url,
+        fields: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, Box<dyn Error + Send + Sync>> {
         let host = url.host_str().unwrap().to_owned();
         let address = if url.origin() == self.origin.origin() {
             self.turn += 1;
@@ -234,17 +256,14 @@ impl Browser {
         if !jar.is_empty() {
             request = request.header("cookie", jar.join("; ").as_bytes());
         }
-        let stream = TcpStream::connect(address).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .unwrap();
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let response = sender
             .send_request(request.body(Full::new(body)).unwrap())
-            .await
-            .unwrap();
+            .await?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let body = body.collect().await?.to_bytes();
         let answer = Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
@@ -252,7 +271,7 @@ impl Browser {
             url,
         };
         self.keep_cookies(&host, &answer);
-        answer
+        Ok(answer)
     }
 
     fn keep_cookies(&mut self, host: &str, answer: &Answer) {

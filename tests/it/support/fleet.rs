@@ -1,7 +1,7 @@
 //! Several replicas of one deployment: in this process, or as programs of their own.
 
-use super::program::{Running, Setup};
-use super::{Balancer, Browser, Upstream, World, proxy::Builder};
+use super::program::{Ended, Running, Setup};
+use super::{Balancer, Browser, Upstream, World, proxy::Builder, raw};
 use logto_proxy::dev::provider::Control;
 use std::net::SocketAddr;
 use tokio_util::sync::DropGuard;
@@ -135,6 +135,40 @@ impl Processes {
         browser
     }
 
+    /// One more process like that one, while that one runs; returns how it ended.
+    pub fn run_beside(&self, number: usize) -> Ended {
+        let arguments = self.arguments[number].iter().map(String::as_str);
+        let arguments: Vec<&str> = std::iter::once("run").chain(arguments).collect();
+        self.setup.run(&arguments)
+    }
+
+    /// Waits until a process says this.
+    pub fn until_said(&mut self, number: usize, words: &str) -> String {
+        let running = self.running[number].as_mut().expect("it runs");
+        if running.said.contains(words) {
+            return running.said.clone();
+        }
+        running.until_said(words)
+    }
+
+    /// What its health listener answers: status and body.
+    pub async fn health(&self, number: usize, path: &str) -> (u16, String) {
+        raw::health(self.admin(number), path).await
+    }
+
+    /// Puts a changed configuration in force everywhere, and waits until it is.
+    pub fn reload(&mut self, change: impl FnOnce(String) -> String) {
+        let path = self.setup.path("proxy.toml");
+        let text = change(std::fs::read_to_string(&path).unwrap());
+        // In one step, as editors do: every process follows the file.
+        std::fs::write(self.setup.path("next.toml"), text).unwrap();
+        std::fs::rename(self.setup.path("next.toml"), path).unwrap();
+        for running in self.running.iter_mut().flatten() {
+            running.hang_up();
+            running.until_said("is in force");
+        }
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self, number: usize) {
         self.running[number].take().expect("it runs").kill();
@@ -162,6 +196,7 @@ impl Processes {
         super::eventually("the process knows Logto", || async {
             let mut browser = Browser::new(&self.origin, self.addresses[number]);
             browser.navigate("/.logto/sign-in").await.status == 302
+                && self.health(number, "/readyz").await.0 == 200
         })
         .await;
     }

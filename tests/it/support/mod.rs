@@ -4,6 +4,7 @@
 pub mod balancer;
 pub mod browser;
 pub mod fleet;
+pub mod load;
 pub mod program;
 pub mod proxy;
 pub mod raw;
@@ -16,6 +17,7 @@ pub mod world;
 pub use balancer::Balancer;
 pub use browser::{Answer, Browser};
 pub use fleet::{Fleet, Processes};
+pub use load::{Load, drill, drill_time, ms};
 pub use proxy::proxy;
 pub use raw_upstream::RawUpstream;
 pub use redis::Redis;

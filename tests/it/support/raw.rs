@@ -34,3 +34,11 @@ pub fn status(answer: &str) -> u16 {
         .and_then(|status| status.parse().ok())
         .unwrap_or_else(|| panic!("no answer: {answer:?}"))
 }
+
+/// What a health listener answers: status and body.
+pub async fn health(admin: SocketAddr, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: health\r\nConnection: close\r\n\r\n");
+    let answer = exchange(admin, request.as_bytes()).await;
+    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
+    (status(&answer), body)
+}

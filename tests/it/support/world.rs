@@ -93,10 +93,7 @@ impl World {
 
     /// What the health listener answers: status and body.
     pub async fn health(&self, path: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: health\r\nConnection: close\r\n\r\n");
-        let answer = raw::exchange(self.admin.unwrap(), request.as_bytes()).await;
-        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned();
-        (raw::status(&answer), body)
+        raw::health(self.admin.unwrap(), path).await
     }
 
     /// Waits until a sign-in can be begun.
@@ -104,6 +101,7 @@ impl World {
         super::eventually("the proxy knows Logto", || async {
             let mut browser = self.browser();
             browser.navigate("/.logto/sign-in").await.status == 302
+                && (self.admin.is_none() || self.health("/readyz").await.0 == 200)
         })
         .await;
     }
