@@ -18,8 +18,11 @@ use logto_proxy::clock::{Clock, UnixSeconds};
 use logto_proxy::http::forwarded::{self, TrustedProxies};
 use logto_proxy::http::request_id::write_request_id;
 use logto_proxy::http::{RequestTarget, check_framing, cookies, remove_hop_by_hop, request_host};
-use logto_proxy::identity::ProjectedHeaders;
-use logto_proxy::policy::{Access, PathPattern, Route, RouteTable, decide};
+use logto_proxy::identity::{Claims, ProjectedHeaders};
+use logto_proxy::policy::{
+    Access, Caller, Condition, Decision, HostPattern, Methods, PathPattern, RequestFacts, Requirement, Route,
+    RouteTable, User, decide,
+};
 use logto_proxy::session::{Cause, Effect, Notice, Presented, Revocations, Scope, SessionView};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -95,21 +98,60 @@ fn read_the_time(bencher: Bencher<'_, '_>) {
     bencher.bench(|| clock.now());
 }
 
-#[divan::bench(args = [1, 20, 200])]
+/// Routes of every kind: exact, with a rest, with `*`, by host and by method.
+fn routes(count: usize, access: &Access) -> RouteTable {
+    let routes = (0..count).map(|number| {
+        let (path, host, methods) = match number % 5 {
+            0 => (format!("/area-{number}/*"), None, None),
+            1 => (format!("/area-{number}/files/report"), None, None),
+            2 => (format!("/area-{number}/*/report"), None, None),
+            3 => (format!("/area-{number}/*"), Some("*.example.com"), None),
+            _ => (format!("/area-{number}/*"), None, Some("GET")),
+        };
+        Route {
+            pattern: PathPattern::parse(&path).unwrap(),
+            host: host.map(|host| HostPattern::parse(host).unwrap()),
+            methods: Methods::new(methods),
+            access: access.clone(),
+            ..Route::default()
+        }
+    });
+    RouteTable::new(routes.collect()).unwrap()
+}
+
+fn judge(table: &RouteTable, claims: &Claims) -> bool {
+    let facts = RequestFacts {
+        method: "GET",
+        host: "app.example.com",
+        path: Ok("/area-0/files/report"),
+        address: None,
+    };
+    let caller = Caller::User(User {
+        subject: "u5x9p2mfkq01",
+        claims,
+        scopes: None,
+        identity: ProjectedHeaders::default(),
+    });
+    matches!(
+        decide(table.find(black_box(&facts)), caller),
+        Decision::Forward(_)
+    )
+}
+
+#[divan::bench(args = [1, 20, 200, 2_000])]
 fn decide_among_routes(bencher: Bencher<'_, '_>, count: usize) {
-    let routes = (0..count).map(|number| Route {
-        pattern: PathPattern::parse(&format!("/area-{number}/*")).unwrap(),
-        access: Access::Authenticated,
-        ..Route::default()
-    });
-    let table = RouteTable::new(routes.collect()).unwrap();
-    bencher.bench(|| {
-        decide(
-            black_box(&table),
-            black_box("/area-0/files/report"),
-            Some(ProjectedHeaders::default()),
-        )
-    });
+    let table = routes(count, &Access::Authenticated);
+    let nothing = Claims::default();
+    bencher.bench(|| judge(black_box(&table), &nothing));
+}
+
+/// By a role, claims read from the session's JSON as they are for such a route.
+#[divan::bench(args = [1, 200])]
+fn decide_by_role(bencher: Bencher<'_, '_>, count: usize) {
+    let role = Condition::AnyRole(vec!["owner".to_owned(), "admin".to_owned()]);
+    let table = routes(count, &Access::Required(Requirement::new(vec![role]).unwrap()));
+    let view = open(&Fixture::new());
+    bencher.bench(|| judge(black_box(&table), &view.claims()));
 }
 
 /// From the opened session to the fields of the request that goes on.

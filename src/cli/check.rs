@@ -4,11 +4,13 @@ use super::output::say;
 use super::run::{load, start_failed};
 use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
-use crate::config::StoreConfig;
-use crate::live;
+use crate::config::{Config, StoreConfig};
+use crate::live::{self, Compiled};
+use crate::policy::{Access, RouteTable, Unauthenticated};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
 
 /// Reads and compiles the configuration without binding or calling anything, and prints what it means.
 pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
@@ -16,17 +18,9 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let runtime = match super::run::control_runtime() {
-        Ok(runtime) => runtime,
-        Err(_) => return ExitCode::from(FAILED),
-    };
-    let tasks = Tasks::on(runtime.handle().clone());
-    // A store that is in use stays alone.
-    let mut rehearsal = config.clone();
-    rehearsal.store = StoreConfig::Memory;
-    let compiled = match live::compile(&rehearsal, Clock::system(), &tasks, &Metrics::new()) {
-        Ok(compiled) => compiled,
-        Err(error) => return start_failed(&error.into()),
+    let compiled = match rehearse(&config) {
+        Ok((compiled, _)) => compiled,
+        Err(code) => return code,
     };
     say(format_args!(
         "{}: the configuration is valid",
@@ -50,24 +44,10 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
     };
     section("Settings", &owned(summary.settings));
     section("Register in Logto", &owned(summary.register));
-    let routes: Vec<_> = summary
-        .routes
-        .into_iter()
-        .map(|row| {
-            let without = match (row.access, row.unauthenticated) {
-                ("public", _) => "passes, identity never sent",
-                ("optional", _) => "passes",
-                (_, "auto") => "a page goes to the sign-in, a script gets 401",
-                (_, "redirect") => "goes to the sign-in",
-                (_, other) => other,
-            };
-            (
-                row.path,
-                format!("{:13}  without a session: {without}", row.access),
-            )
-        })
-        .collect();
-    section("Routes, the most specific wins", &routes);
+    say(format_args!("\nRoutes, the most specific wins"));
+    for line in route_lines(&compiled.gate.routes) {
+        say(format_args!("  {line}"));
+    }
     section("Headers besides the default ones", &summary.headers);
     say(format_args!(
         "\nThe session cookie of a typical user takes about {} bytes.",
@@ -77,4 +57,52 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
         say(format_args!("warning: {warning}"));
     }
     ExitCode::SUCCESS
+}
+
+/// Compiles a configuration and touches nothing: a store that is in use stays alone. The runtime is to be kept as long as what
+/// was compiled.
+pub(super) fn rehearse(config: &Config) -> Result<(Compiled, Runtime), ExitCode> {
+    let runtime = super::run::control_runtime().map_err(|_| ExitCode::from(FAILED))?;
+    let tasks = Tasks::on(runtime.handle().clone());
+    let mut rehearsal = config.clone();
+    rehearsal.store = StoreConfig::Memory;
+    match live::compile(&rehearsal, Clock::system(), &tasks, &Metrics::new()) {
+        Ok(compiled) => Ok((compiled, runtime)),
+        Err(error) => Err(start_failed(&error.into())),
+    }
+}
+
+/// Path, methods, host, what opens it and what somebody without a session gets, in columns.
+fn route_lines(routes: &RouteTable) -> Vec<String> {
+    let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
+    let rows: Vec<[String; 3]> = routes
+        .iter()
+        .map(|route| {
+            [
+                route.pattern.to_string(),
+                or(route.methods.as_ref().map(ToString::to_string), "any method"),
+                or(route.host.as_ref().map(ToString::to_string), "any host"),
+            ]
+        })
+        .collect();
+    let widths = rows.iter().fold([0; 3], |widths, row| {
+        let mut cells = row.iter().map(|cell| cell.chars().count());
+        widths.map(|width| cells.next().unwrap_or(0).max(width))
+    });
+    let lines = rows.iter().zip(routes.iter()).map(|(row, route)| {
+        let [path, methods, host] = row;
+        let [path_width, methods_width, host_width] = widths;
+        let without = match (&route.access, route.unauthenticated) {
+            (Access::Public, _) => "passes, identity never sent",
+            (Access::Optional, _) => "passes",
+            (_, Unauthenticated::Auto) => "a page goes to the sign-in, a script gets 401",
+            (_, Unauthenticated::Redirect) => "goes to the sign-in",
+            (_, Unauthenticated::Status401) => "401",
+        };
+        format!(
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  without a session: {without}",
+            route.access
+        )
+    });
+    lines.collect()
 }

@@ -1,10 +1,12 @@
 //! The command line.
 //!
 //! Exit codes: 0 for success, 1 when something failed while running (or a health check says no), 2 when the
-//! command line or the configuration is wrong or an address cannot be bound; nothing is served then.
+//! command line or the configuration is wrong or an address cannot be bound; nothing is served then. `explain` also has 3 for a
+//! request that needs a sign-in first, and 4 for one that is refused.
 
 mod check;
 mod dev;
+mod explain;
 mod follow;
 mod healthcheck;
 mod keygen;
@@ -21,6 +23,10 @@ use std::process::ExitCode;
 pub const FAILED: u8 = 1;
 /// The command line or the configuration is wrong, or an address cannot be bound.
 pub const WRONG_SETUP: u8 = 2;
+/// The request would have to sign in first (`explain`).
+pub const NEEDS_SIGN_IN: u8 = 3;
+/// The request would be refused (`explain`).
+pub const REFUSED: u8 = 4;
 
 /// Signs users in through Logto in front of any app, and tells the app who they are in request headers.
 #[derive(Debug, Parser)]
@@ -40,6 +46,8 @@ enum Command {
     Dev(dev::DevFlags),
     /// Read the configuration, say what is wrong with it or what it means
     Check(ConfigFlags),
+    /// Say what would become of a request, and why
+    Explain(explain::ExplainFlags),
     /// Print a new session key
     Keygen,
     /// Ask the health listener of a running proxy whether it is alive
@@ -85,6 +93,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Run(flags)) => run::run(&flags),
         Some(Command::Dev(flags)) => dev::run(&flags),
         Some(Command::Check(flags)) => check::run(&flags),
+        Some(Command::Explain(flags)) => explain::run(&flags),
         Some(Command::Keygen) => keygen::run(),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
     }

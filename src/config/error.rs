@@ -175,6 +175,12 @@ impl Problem {
         self
     }
 
+    /// Unless there is help already.
+    pub(super) fn or_help(mut self, help: impl Into<String>) -> Self {
+        self.help.get_or_insert_with(|| help.into());
+        self
+    }
+
     pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self

@@ -139,6 +139,8 @@ pub(super) fn shape(key: &Key, text: &str, origin: &Origin) -> Result<Node, Prob
     let starts_with = |brackets: &[char]| text.trim_start().starts_with(brackets);
     match key.kind {
         Kind::Text | Kind::Duration => Ok(node(Value::text(text))),
+        // A key of [[route]], which is set as a whole.
+        Kind::TextOrTable => Ok(read_value(text.trim(), origin).unwrap_or_else(|| node(Value::text(text)))),
         Kind::Integer | Kind::Boolean => read_value(text.trim(), origin)
             .ok_or_else(|| Problem::new(format!("expected {}", key.kind.describe()))),
         Kind::TextList if starts_with(&['[']) => {

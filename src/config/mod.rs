@@ -32,7 +32,7 @@ pub use model::*;
 pub use resolve::DEFAULT_HEADERS;
 pub use secret::generate_session_key;
 pub use source::{Files, Source};
-pub use summary::{RouteRow, Summary};
+pub use summary::Summary;
 pub use value::{
     DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, RoutePath, SignInParameter, UpstreamAddress,
     UpstreamHost,

@@ -1,7 +1,11 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod routes;
+
+pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
+
 use super::value::{
-    DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, RoutePath, SignInParameter, UpstreamAddress,
+    DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, SignInParameter, UpstreamAddress,
     UpstreamHost,
 };
 use crate::secret::SecretText;
@@ -48,7 +52,7 @@ pub struct Config {
     pub headers: Vec<HeaderConfig>,
     /// Default headers that are not to be sent. They are still removed from requests.
     pub removed_headers: Vec<HeaderName>,
-    /// Routes, in the order of the file; no two of one path.
+    /// Routes, in the order of the file; no two that cover one request to the same path of the same host.
     pub routes: Vec<RouteConfig>,
     /// Bounds.
     pub limits: LimitsConfig,
@@ -256,39 +260,6 @@ pub enum HeaderEncoding {
     Base64,
 }
 
-/// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteConfig {
-    /// What it covers.
-    pub path: RoutePath,
-    /// Who may pass.
-    pub access: Access,
-    /// What someone without a session gets.
-    pub unauthenticated: Unauthenticated,
-}
-
-/// `route.access`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anyone; no identity is sent.
-    Public,
-    /// Anyone; identity is sent when there is one.
-    Optional,
-    /// Whoever is signed in.
-    Authenticated,
-}
-
-/// `route.unauthenticated`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unauthenticated {
-    /// What suits the request.
-    Auto,
-    /// A redirect to the sign-in.
-    Redirect,
-    /// 401.
-    Refuse,
-}
-
 /// `[limits]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitsConfig {
@@ -389,6 +360,13 @@ impl Config {
     pub fn webhook_url(&self) -> Option<String> {
         self.webhook_signing_key.as_ref()?;
         Some(self.public_url.url_of(&self.endpoints.webhook))
+    }
+}
+
+impl LogtoConfig {
+    /// Whether Logto is asked for social identities.
+    pub fn asks_identities(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "identities")
     }
 }
 

@@ -1,6 +1,6 @@
-//! What `check` says about a configuration. Nothing secret is in it.
+//! What `check` says about a configuration, but for its routes, which policy puts in words. Nothing secret is in it.
 
-use super::model::{Access, Config, HeaderSource, RefreshMode, StoreConfig, Unauthenticated};
+use super::model::{Config, HeaderSource, RefreshMode, StoreConfig};
 use super::value::duration::display;
 
 /// A configuration in words.
@@ -10,23 +10,10 @@ pub struct Summary {
     pub settings: Vec<(&'static str, String)>,
     /// What must be registered in Logto: the field's name there, and the URI or why there is none.
     pub register: Vec<(&'static str, String)>,
-    /// The route table, the catch-all last.
-    pub routes: Vec<RouteRow>,
     /// Configured header and where its value comes from; default headers are not among them.
     pub headers: Vec<(String, String)>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<String>,
-}
-
-/// One line of the route table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteRow {
-    /// The path as configured.
-    pub path: String,
-    /// Who may pass.
-    pub access: &'static str,
-    /// What someone without a session gets.
-    pub unauthenticated: &'static str,
 }
 
 impl Config {
@@ -94,7 +81,6 @@ impl Config {
         Summary {
             settings,
             register,
-            routes: self.route_rows(),
             headers,
             warnings: self.warnings.clone(),
         }
@@ -114,27 +100,6 @@ impl Config {
             format!("served {} longer while Logto cannot be asked", display(grace))
         };
         format!("every {} of use, then {outage}", display(recheck))
-    }
-
-    fn route_rows(&self) -> Vec<RouteRow> {
-        let mut rows: Vec<RouteRow> = self
-            .routes
-            .iter()
-            .map(|route| RouteRow {
-                path: route.path.to_string(),
-                access: route.access.as_str(),
-                unauthenticated: route.unauthenticated.as_str(),
-            })
-            .collect();
-        if !rows.iter().any(|row| row.path == "/*") {
-            rows.push(RouteRow {
-                path: "/*".to_owned(),
-                access: Access::Authenticated.as_str(),
-                unauthenticated: Unauthenticated::Auto.as_str(),
-            });
-        }
-        rows.sort_by_key(|row| row.path == "/*");
-        rows
     }
 }
 
@@ -174,28 +139,6 @@ impl StoreConfig {
                 };
                 format!("redis {how}: replicas are told which sessions have ended, and share re-checks")
             }
-        }
-    }
-}
-
-impl Access {
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Optional => "optional",
-            Self::Authenticated => "authenticated",
-        }
-    }
-}
-
-impl Unauthenticated {
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Redirect => "redirect",
-            Self::Refuse => "401",
         }
     }
 }

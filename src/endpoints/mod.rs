@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::http::body::Body;
 use crate::http::forwarded::PublicOrigin;
 use crate::http::navigation;
-use crate::identity::{ClaimPath, HeaderRules};
+use crate::identity::{ClaimPath, Claims, HeaderRules};
 use crate::logto::Logto;
 use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
@@ -257,6 +257,26 @@ impl Endpoints {
             *response.body_mut() = Body::empty();
         }
         response
+    }
+
+    /// The page for a user who may not see what they asked for: who they are, and a way to be somebody else. Logto asks for an
+    /// account then, though it knows one.
+    pub fn refused_page(&self, request: &CleanRequest, claims: &Claims, subject: &str) -> Response<Body> {
+        let target = request.target().path_and_query().as_str();
+        let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
+        let another_account = format!("{}&prompt=login", self.sign_in_path(&return_path));
+        let name = ["name", "username", "email"]
+            .into_iter()
+            .filter_map(|name| claims.members().get(name)?.as_str())
+            .find(|name| !name.trim().is_empty());
+        let page = pages::refused(
+            &self.pages,
+            navigation::language(request.headers()),
+            name.unwrap_or(subject),
+            &another_account,
+            request.request_id().to_str().unwrap_or_default(),
+        );
+        answer::page(StatusCode::FORBIDDEN, page)
     }
 
     /// The page of this site whose script made a request, as far as its Referer tells; else the root.

@@ -77,6 +77,8 @@ impl SignInDefaults {
         for (name, value) in query.iter() {
             match name {
                 "redirect" | "problem" => {}
+                // It can only make Logto ask for more, and the page for refused users links to it.
+                "prompt" if value == "login" => choices.prompt = Some(value.to_owned()),
                 _ if self.allowed.iter().any(|allowed| allowed == name) && is_valid(name, value) => {
                     if name == "prompt" {
                         choices.prompt = Some(value.to_owned());

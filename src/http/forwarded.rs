@@ -320,7 +320,7 @@ fn parse_scheme(text: &[u8]) -> Option<&'static str> {
 }
 
 /// An IPv6 network within `::ffff:0:0/96` as the IPv4 network it stands for.
-fn canonical_network(network: IpNet) -> IpNet {
+pub fn canonical_network(network: IpNet) -> IpNet {
     const MAPPED_BITS: u8 = 96;
     let IpNet::V6(v6) = network else { return network };
     let mapped = v6

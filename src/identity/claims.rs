@@ -65,14 +65,13 @@ impl Claims {
             .filter(|value| !value.is_null())
     }
 
-    /// A copy that holds what the paths lead to, nested as it was, and nothing else.
+    /// A copy that holds what the paths lead to, nested as it was, and nothing else. Where a path ends half-way, the objects
+    /// that it goes through stay, without their content: that there is no such member can be told from not having asked.
     #[must_use]
     pub fn keep_only(&self, paths: &[ClaimPath]) -> Self {
         let mut kept = Map::new();
         for path in paths {
-            if let (Some(value), Some((last, parents))) = (self.at(path), path.0.split_last()) {
-                insert_at(&mut kept, parents, last, value);
-            }
+            copy_along(&self.0, &path.0, &mut kept);
         }
         Self(kept)
     }
@@ -137,17 +136,26 @@ fn finished(name: &mut String) -> Result<String, ClaimPathError> {
     Ok(std::mem::take(name))
 }
 
-/// Puts a copy of `value` under `parents`. A place already filled by a shorter path holds all of it: left alone.
-fn insert_at(kept: &mut Map<String, Value>, parents: &[String], last: &str, value: &Value) {
-    let mut object = kept;
+/// Copies what a path leads to. A place already filled by a shorter path holds all of it: left alone.
+fn copy_along(from: &Map<String, Value>, path: &[String], to: &mut Map<String, Value>) {
+    let (mut from, mut to) = (from, to);
+    let Some((last, parents)) = path.split_last() else {
+        return;
+    };
     for parent in parents {
-        let place = object
+        let Some(Value::Object(inner)) = from.get(parent) else {
+            return;
+        };
+        from = inner;
+        let place = to
             .entry(parent.as_str())
             .or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(inner) = place else { return };
-        object = inner;
+        to = inner;
     }
-    object.insert(last.to_owned(), value.clone());
+    if let Some(value) = from.get(last).filter(|value| !value.is_null()) {
+        to.insert(last.to_owned(), value.clone());
+    }
 }
 
 #[cfg(test)]

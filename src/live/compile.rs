@@ -3,9 +3,9 @@
 use super::error::CompileError;
 use super::lasting::Lasting;
 use super::parts::{
-    asks_identities, cookie_settings, endpoint_paths, header_rules, kept_claims, keyring, routes,
-    sign_in_defaults, upstream_host, worker_settings,
+    cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, upstream_host, worker_settings,
 };
+use super::routes::routes;
 use super::serving::{ListenAddress, Serving};
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -92,12 +92,12 @@ fn assemble(
         Arc::clone(&keyring),
         limits,
     )?);
-    let kept_claims = kept_claims(&header_rules)?;
+    let kept_claims = lasting.kept_claims;
     let expected_cookie_bytes = expected_cookie_bytes(
         &config.session.cookie_name,
         &header_rules,
         &kept_claims,
-        asks_identities(config),
+        config.logto.asks_identities(),
     );
     let rechecks = Arc::new(Rechecks {
         logto: lasting.logto.clone(),
@@ -105,6 +105,7 @@ fn assemble(
         cookies: Arc::clone(&cookies),
         header_rules: Arc::clone(&header_rules),
         kept_claims: kept_claims.clone(),
+        claims_since: lasting.claims_since,
         limits: RecheckLimits {
             recheck: config.session.recheck,
             grace: config.session.recheck_grace,

@@ -3,7 +3,7 @@
 use crate::identity::claims::ClaimPathError;
 use crate::identity::headers::HeaderRulesError;
 use crate::logto::SetupError;
-use crate::policy::{PatternError, RouteConflict};
+use crate::policy::{HostPatternError, PatternError, RouteConflict};
 use crate::session::keyring::{KeyRingError, WeakKey};
 use crate::session::settings::CookieSettingsError;
 
@@ -28,6 +28,15 @@ pub enum CompileError {
     /// A route's path.
     #[error("[[route]] path: {0}")]
     Pattern(#[from] PatternError),
+    /// A route's host.
+    #[error("[[route]] host: {0}")]
+    Host(#[from] HostPatternError),
+    /// A claim path of an access table.
+    #[error("[[route]] access.claim.path: {0}")]
+    ConditionClaim(ClaimPathError),
+    /// An access table that asks for nothing.
+    #[error("[[route]] access: a table without a condition")]
+    NoCondition,
     /// The routes together.
     #[error("[[route]]: {0}")]
     Routes(#[from] RouteConflict),

@@ -4,11 +4,13 @@
 //! that was used up, what is known of Logto, open connections, counts.
 
 use super::error::CompileError;
-use super::parts::{logto_settings, upstream_settings};
+use super::parts::{kept_claims, logto_settings, upstream_settings};
+use super::routes::claims_of_conditions;
 use super::store::store_settings;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixSeconds};
 use crate::config::Config;
 use crate::endpoints::{Callbacks, SignInLimiter};
+use crate::identity::ClaimPath;
 use crate::identity::headers::HeaderRules;
 use crate::logto::{self, Logto};
 use crate::proxy::Gate;
@@ -28,6 +30,9 @@ pub(super) struct Lasting {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
+    /// What sessions keep, and since when.
+    pub(super) kept_claims: Vec<ClaimPath>,
+    pub(super) claims_since: UnixSeconds,
     pub(super) allowed_hosts: Option<AllowedHosts>,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
@@ -45,7 +50,7 @@ impl Lasting {
     ) -> Result<Self, CompileError> {
         Ok(Self {
             logto: Logto::new(
-                logto_settings(config, rules),
+                logto_settings(config, rules)?,
                 clock.clone(),
                 tasks.clone(),
                 metrics.clone(),
@@ -57,6 +62,8 @@ impl Lasting {
                 metrics.clone(),
             )?,
             ledger: Arc::default(),
+            kept_claims: kept_claims(rules, claims_of_conditions(config)?)?,
+            claims_since: clock.now(),
             upstream: Arc::new(upstream_settings(config)?),
             limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
             callbacks: Arc::default(),
@@ -76,6 +83,7 @@ impl Lasting {
     ) -> Result<Self, CompileError> {
         let endpoints = &gate.endpoints;
         let upstream = upstream_settings(config)?;
+        let kept_claims = kept_claims(rules, claims_of_conditions(config)?)?;
         Ok(Self {
             logto: logto_after(config, rules, previous, gate)?,
             // Workers know their pool by this very allocation.
@@ -88,6 +96,15 @@ impl Lasting {
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),
             ledger: Arc::clone(&gate.rechecks.ledger),
+            claims_since: if kept_claims
+                .iter()
+                .all(|path| gate.rechecks.kept_claims.contains(path))
+            {
+                gate.rechecks.claims_since
+            } else {
+                gate.clock.now()
+            },
+            kept_claims,
             allowed_hosts: gate.sanitizer.allowed_hosts,
             clock: gate.clock.clone(),
             tasks: endpoints.tasks.clone(),
@@ -104,8 +121,8 @@ fn logto_after(
     previous: &Config,
     gate: &Gate,
 ) -> Result<Logto, CompileError> {
-    let old = logto_settings(previous, &gate.header_rules);
-    let new = logto_settings(config, rules);
+    let old = logto_settings(previous, &gate.header_rules)?;
+    let new = logto_settings(config, rules)?;
     let known = &gate.endpoints.logto;
     if old == new {
         return Ok(known.clone());

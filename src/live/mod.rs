@@ -9,6 +9,7 @@ mod error;
 mod lasting;
 mod parts;
 mod reload;
+mod routes;
 mod serving;
 mod store;
 mod watch;

@@ -1,13 +1,13 @@
 //! The parts of a gate, each from its section of the configuration.
 
 use super::error::CompileError;
+use super::routes::claims_of_conditions;
 use super::serving::WorkerSettings;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, SignInDefaults};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
 use crate::logto::{self, RefreshMode, Userinfo};
-use crate::policy::{Access, PathPattern, Route, RouteTable, Unauthenticated};
 use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::settings::{CookieSettings, SameSite};
 use crate::upstream::{self, UpstreamHost};
@@ -17,15 +17,11 @@ use std::collections::BTreeSet;
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
 
-/// Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
-pub(super) fn asks_identities(config: &Config) -> bool {
-    config.logto.scopes.iter().any(|scope| scope == "identities")
-}
-
 /// The default headers, less those taken out, plus or overlaid by those configured.
 pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError> {
     let mut rules = HeaderRules::standard();
-    if asks_identities(config) {
+    // Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
+    if config.logto.asks_identities() {
         rules.extend(HeaderRules::hugging_face());
     }
     rules.retain(|rule| {
@@ -82,10 +78,15 @@ pub(super) fn cookie_settings(config: &Config) -> CookieSettings {
     }
 }
 
-pub(super) fn kept_claims(rules: &HeaderRules) -> Result<Vec<ClaimPath>, CompileError> {
+/// What a session keeps: for headers, for the conditions of routes, and for `user`.
+pub(super) fn kept_claims(
+    rules: &HeaderRules,
+    conditions: Vec<ClaimPath>,
+) -> Result<Vec<ClaimPath>, CompileError> {
     let mut kept = rules.needed_claims();
-    for name in USER_CLAIMS {
-        let path: ClaimPath = name.parse()?;
+    let user = USER_CLAIMS.iter().map(|name| name.parse());
+    for path in conditions.into_iter().map(Ok).chain(user) {
+        let path = path?;
         if !kept.contains(&path) {
             kept.push(path);
         }
@@ -108,14 +109,15 @@ pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {
     }
 }
 
-pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Settings {
+pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> Result<logto::Settings, CompileError> {
     // Claims that Logto never has in an ID token unless the tenant says so; the others are there or nowhere.
     let needed: BTreeSet<String> = rules
         .needed_claims()
         .iter()
+        .chain(&claims_of_conditions(config)?)
         .map(|path| path.top_level().to_owned())
         .collect();
-    logto::Settings {
+    Ok(logto::Settings {
         endpoint: config.logto.endpoint.clone(),
         internal_endpoint: config.logto.internal_endpoint.clone(),
         app_id: config.logto.app_id.clone(),
@@ -134,7 +136,7 @@ pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> logto::Set
             config::RefreshMode::Offline => RefreshMode::Offline,
             config::RefreshMode::None => RefreshMode::None,
         },
-    }
+    })
 }
 
 pub(super) fn sign_in_defaults(config: &Config) -> SignInDefaults {
@@ -163,27 +165,6 @@ pub(super) fn sign_in_defaults(config: &Config) -> SignInDefaults {
             .map(|parameter| parameter.as_str().to_owned())
             .collect(),
     }
-}
-
-pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
-    let mut routes = Vec::new();
-    for route in &config.routes {
-        routes.push(Route {
-            pattern: PathPattern::parse(&route.path.to_string())?,
-            access: match route.access {
-                config::Access::Public => Access::Public,
-                config::Access::Optional => Access::Optional,
-                config::Access::Authenticated => Access::Authenticated,
-            },
-            unauthenticated: match route.unauthenticated {
-                config::Unauthenticated::Auto => Unauthenticated::Auto,
-                config::Unauthenticated::Redirect => Unauthenticated::Redirect,
-                config::Unauthenticated::Refuse => Unauthenticated::Status401,
-            },
-            ..Route::default()
-        });
-    }
-    Ok(RouteTable::new(routes)?)
 }
 
 pub(super) fn upstream_host(config: &Config) -> UpstreamHost {

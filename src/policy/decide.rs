@@ -1,7 +1,12 @@
 //! The decision: the one place that says a request may go on.
 
-use super::route::{Access, Route, RouteTable};
+use super::caller::Caller;
+use super::requirement::Unmet;
+use super::route::{Access, Route};
+use super::table::Matched;
+use crate::http::target::Ambiguity;
 use crate::identity::ProjectedHeaders;
+use std::fmt;
 use std::sync::Arc;
 
 /// Proof that the policy let a request pass. Nothing is sent to the upstream without one, and only
@@ -10,6 +15,7 @@ use std::sync::Arc;
 pub struct Permit<'routes> {
     route: &'routes Arc<Route>,
     identity: Option<ProjectedHeaders>,
+    depends_on_method: bool,
 }
 
 impl<'routes> Permit<'routes> {
@@ -18,9 +24,15 @@ impl<'routes> Permit<'routes> {
         self.route
     }
 
-    /// What the upstream is to be told about the user; `None` where it is told nothing.
+    /// What the upstream is to be told about the caller; `None` where it is told nothing.
     pub fn identity(&self) -> Option<&ProjectedHeaders> {
         self.identity.as_ref()
+    }
+
+    /// Whether another method might have been judged by another rule. The upstream must then not be told to take this one for
+    /// another.
+    pub const fn depends_on_method(&self) -> bool {
+        self.depends_on_method
     }
 }
 
@@ -29,22 +41,69 @@ impl<'routes> Permit<'routes> {
 pub enum Decision<'routes> {
     /// It goes to the upstream.
     Forward(Permit<'routes>),
-    /// It needs a session first, by this rule.
+    /// It must be known first who sends it, by this rule.
     SignIn(&'routes Arc<Route>),
+    /// It is known who sends it, and they may not.
+    Refuse(Refusal<'routes>),
 }
 
-/// Judges a canonical path for a caller: `identity` is what a valid session says, `None` without one.
-pub fn decide<'routes>(
-    routes: &'routes RouteTable,
-    canonical_path: &str,
-    identity: Option<ProjectedHeaders>,
-) -> Decision<'routes> {
-    let route = routes.find(canonical_path);
-    let permit = |identity| Decision::Forward(Permit { route, identity });
-    match (route.access, identity) {
+/// Who asked may not pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal<'routes> {
+    /// By this rule.
+    pub route: &'routes Arc<Route>,
+    /// For this reason: for the log and the operator, never for whoever asked.
+    pub reason: Reason<'routes>,
+}
+
+/// Why a caller may not pass.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reason<'routes> {
+    /// A condition of the rule does not hold.
+    Unmet(Unmet<'routes>),
+    /// The path may be read in more than one way, so no rule can be said to be about it.
+    Ambiguous(Ambiguity),
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unmet(unmet) => write!(formatter, "{}: {}", unmet.condition.key(), unmet.why),
+            Self::Ambiguous(ambiguity) => ambiguity.fmt(formatter),
+        }
+    }
+}
+
+/// Judges a request for a caller.
+pub fn decide<'routes>(matched: Matched<'routes>, caller: Caller<'_>) -> Decision<'routes> {
+    let Matched {
+        route,
+        ambiguity,
+        address,
+        depends_on_method,
+    } = matched;
+    let refuse = |reason| Decision::Refuse(Refusal { route, reason });
+    if let Some(ambiguity) = ambiguity {
+        return match caller {
+            Caller::Nobody => Decision::SignIn(route),
+            _ => refuse(Reason::Ambiguous(ambiguity)),
+        };
+    }
+    let permit = |identity| {
+        Decision::Forward(Permit {
+            route,
+            identity,
+            depends_on_method,
+        })
+    };
+    match (&route.access, caller) {
         (Access::Public, _) => permit(None),
-        (Access::Optional, identity) => permit(identity),
-        (Access::Authenticated, Some(identity)) => permit(Some(identity)),
-        (Access::Authenticated, None) => Decision::SignIn(route),
+        (Access::Optional, caller) => permit(caller.into_identity()),
+        (Access::Authenticated | Access::Required(_), Caller::Nobody) => Decision::SignIn(route),
+        (Access::Authenticated, caller) => permit(caller.into_identity()),
+        (Access::Required(requirement), caller) => match requirement.first_unmet(&caller, address) {
+            Some(unmet) => refuse(Reason::Unmet(unmet)),
+            None => permit(caller.into_identity()),
+        },
     }
 }

@@ -3,12 +3,26 @@
 //! Promises that a request reaches the upstream only with a [`Permit`], and that a permit comes from
 //! [`decide()`] alone. Knows nothing of cookies, tokens, sockets or time. It judges the canonical path that
 //! the target was parsed into once, so what is judged is what is forwarded; a target that two parties could
-//! read differently never gets this far.
+//! read differently falls under no rule that opens anything.
 
+mod caller;
+mod condition;
 mod decide;
+mod host;
+mod methods;
+mod paths;
 mod pattern;
+mod requirement;
 mod route;
+mod table;
 
-pub use decide::{Decision, Permit, decide};
+pub use caller::{Caller, Machine, RequestFacts, User};
+pub use condition::Why;
+pub use decide::{Decision, Permit, Reason, Refusal, decide};
+pub use host::{HostPattern, HostPatternError};
+pub use methods::Methods;
+pub use paths::TooManyCombinations;
 pub use pattern::{PathPattern, PatternError};
-pub use route::{Access, Route, RouteConflict, RouteTable, Unauthenticated};
+pub use requirement::{Condition, EmailProof, Requirement, Unmet};
+pub use route::{Access, Route, Unauthenticated};
+pub use table::{Matched, RouteConflict, RouteTable};

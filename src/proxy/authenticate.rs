@@ -4,7 +4,8 @@ use super::pipeline::Gate;
 use super::record::Record;
 use crate::clock::UnixSeconds;
 use crate::endpoints::Seen;
-use crate::identity::ProjectedHeaders;
+use crate::identity::{Claims, ProjectedHeaders};
+use crate::policy;
 use crate::recheck::Outcome;
 use crate::request::CleanRequest;
 use crate::session::cookie::Reason;
@@ -144,6 +145,27 @@ impl Standing {
                 renewable: true,
                 ..Self::nobody()
             },
+        }
+    }
+
+    /// What Logto says of the user. Reads JSON: not for every request.
+    pub(super) fn claims(&self) -> Claims {
+        self.session
+            .as_ref()
+            .map(|session| session.claims())
+            .unwrap_or_default()
+    }
+
+    /// The caller as policy takes it.
+    pub(super) fn caller<'a>(&'a self, claims: &'a Claims, identity: ProjectedHeaders) -> policy::Caller<'a> {
+        match &self.session {
+            None => policy::Caller::Nobody,
+            Some(session) => policy::Caller::User(policy::User {
+                subject: session.subject(),
+                claims,
+                scopes: None,
+                identity,
+            }),
         }
     }
 

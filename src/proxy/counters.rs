@@ -13,13 +13,13 @@ pub struct RouteCounters {
 }
 
 impl RouteCounters {
-    /// The counters of these routes, by their patterns. A route that an earlier configuration had counts on.
+    /// The counters of these routes, by what they are for. A route that an earlier configuration had counts on.
     pub fn new(routes: &RouteTable, metrics: &Metrics) -> Self {
         let rejects = metrics.rejected_requests();
         let mut by_place = vec![rejects; routes.iter().count().saturating_add(1)];
         for route in routes.iter() {
             if let Some(counter) = by_place.get_mut(route.place) {
-                *counter = metrics.requests_of(&route.pattern.to_string());
+                *counter = metrics.requests_of(&route.to_string());
             }
         }
         Self {

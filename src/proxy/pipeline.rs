@@ -8,8 +8,8 @@ use super::respond;
 use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
-use crate::identity::HeaderRules;
-use crate::policy::{Decision, RouteTable, decide};
+use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
+use crate::policy::{Decision, Matched, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
 use crate::request::{CleanRequest, RawRequest, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
@@ -111,15 +111,44 @@ impl Gate {
         let now = self.clock.now();
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
-            Some(view) if self.routes.asks_who(clean.canonical_path()) => {
+            Some(view) if self.matched(&clean).asks_who() => {
                 let (view, pool) = (Arc::clone(view), pool.clone());
                 Next::Own(Box::pin(self.recheck(view, clean, record, pool, streams)))
             }
             _ => {
                 let standing = caller.standing(&self, &clean, now);
+                if let Some(view) = self.stale_refusal(&clean, &standing) {
+                    let pool = pool.clone();
+                    return Next::Own(Box::pin(self.recheck(view, clean, record, pool, streams)));
+                }
                 self.decide(clean, standing, record)
             }
         }
+    }
+
+    /// The route of a request.
+    fn matched(&self, clean: &CleanRequest) -> Matched<'_> {
+        self.routes.find(&RequestFacts {
+            method: clean.method().as_str(),
+            host: clean.host().host(),
+            path: clean.target().canonical_path(),
+            address: clean.client().address,
+        })
+    }
+
+    /// The session of a caller who would be refused for want of a claim that nobody has asked Logto for yet: it was made, or
+    /// last confirmed, before the rule was.
+    fn stale_refusal(&self, clean: &CleanRequest, standing: &Standing) -> Option<Arc<SessionView>> {
+        let session = standing.session.as_ref()?;
+        if !self.rechecks.may_lack_claims(session.checked_at()) {
+            return None;
+        }
+        let matched = self.matched(clean);
+        let requirement = matched.route().requirement()?;
+        let claims = standing.claims();
+        let caller = standing.caller(&claims, ProjectedHeaders::default());
+        let unmet = requirement.first_unmet(&caller, clean.client().address)?;
+        (unmet.why == Why::Absent).then(|| Arc::clone(session))
     }
 
     /// Confirms the session with Logto, then decides. Once a re-check interval.
@@ -146,8 +175,9 @@ impl Gate {
         mut standing: Standing,
         mut record: Record,
     ) -> Next<'a> {
+        let matched = self.matched(&clean);
+        let route = matched.route();
         if standing.renewable
-            && let route = self.routes.find(clean.canonical_path())
             && respond::redirects(&clean, route.unauthenticated)
             && self.endpoints.may_sign_in_silently(&clean)
         {
@@ -156,8 +186,13 @@ impl Gate {
                 record.finish(self.endpoints.begin_silent_sign_in(&clean).await)
             }));
         }
-        let identity = standing.identity.take();
-        let permit = match decide(&self.routes, clean.canonical_path(), identity) {
+        let claims = if matched.reads_claims() {
+            standing.claims()
+        } else {
+            Claims::default()
+        };
+        let identity = standing.identity.take().unwrap_or_default();
+        let permit = match decide(matched, standing.caller(&claims, identity)) {
             Decision::Forward(permit) => permit,
             Decision::SignIn(route) => {
                 record.judged(Fate::SignIn, route, self.counters.of(route));
@@ -174,9 +209,35 @@ impl Gate {
                     record.finish(response)
                 }));
             }
+            Decision::Refuse(refusal) => {
+                record.judged(Fate::Refused, refusal.route, self.counters.of(refusal.route));
+                self.note_refusal(&clean, &standing, &refusal);
+                let mut response = respond::refused(&self.endpoints, &clean, &standing);
+                respond::apply_renewal(response.headers_mut(), standing.renewal);
+                return Next::Answered(record.finish(response));
+            }
         };
         record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
         Next::Upstream(Outbound::new(&self, clean, &permit, standing), record)
+    }
+
+    /// Explains the decision id that the answer names. Not a part of the access log, which may be off.
+    fn note_refusal(&self, clean: &CleanRequest, standing: &Standing, refusal: &Refusal<'_>) {
+        let condition = match &refusal.reason {
+            Reason::Unmet(unmet) => Some(unmet.condition.to_string()),
+            Reason::Ambiguous(_) => None,
+        };
+        let session = standing.session.as_ref();
+        tracing::info!(
+            target: "logto_proxy::refusal",
+            decision_id = clean.request_id().to_str().ok(),
+            route = %refusal.route,
+            reason = %refusal.reason,
+            asked_for = condition,
+            client = clean.client().address.map(tracing::field::display),
+            sub = session.and_then(|session| self.access_log.shown(session.subject())),
+            "refused"
+        );
     }
 }
 

@@ -33,6 +33,17 @@ pub enum SubjectInLog {
     Off,
 }
 
+impl AccessLog {
+    /// A user's ID as the log may have it.
+    pub(super) fn shown(self, subject: &str) -> Option<String> {
+        match self.subject {
+            SubjectInLog::Plain => Some(subject.to_owned()),
+            SubjectInLog::Hashed => Some(hashed(subject)),
+            SubjectInLog::Off => None,
+        }
+    }
+}
+
 /// What is known of one request while it is being served.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -88,11 +99,7 @@ impl Record {
 
     pub(super) fn subject(&mut self, subject: &str) {
         if let Some(line) = &mut self.line {
-            line.subject = match line.settings.subject {
-                SubjectInLog::Plain => Some(subject.to_owned()),
-                SubjectInLog::Hashed => Some(hashed(subject)),
-                SubjectInLog::Off => None,
-            };
+            line.subject = line.settings.shown(subject);
         }
     }
 
@@ -159,7 +166,7 @@ impl Drop for Ending {
             bytes = self.bytes,
             head_us = u64::try_from(self.head_micros).unwrap_or(u64::MAX),
             total_us = u64::try_from(line.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-            route = line.route.as_ref().map(|route| tracing::field::display(&route.pattern)),
+            route = line.route.as_ref().map(tracing::field::display),
             decision = line.fate.as_str(),
             sub = line.subject,
             "request"

@@ -1,5 +1,6 @@
 //! The proxy's own words on the way of a proxied request: refusals, 401, upstream failures, renewed cookies.
 
+use super::authenticate::Standing;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
 use crate::http::navigation::{self, Audience, Language};
@@ -61,6 +62,30 @@ pub(super) async fn unauthenticated(
     response
 }
 
+/// Answers somebody who is known and may not pass. It says who they are and nothing of the rule; its id finds the log line
+/// that does.
+pub(super) fn refused(endpoints: &Endpoints, request: &CleanRequest, standing: &Standing) -> Response<Body> {
+    let id = request.request_id().to_str().unwrap_or_default();
+    let is_page = matches!(request.upgrade(), Upgrade::None)
+        && navigation::audience(request.method(), request.headers()) == Audience::Browser;
+    let mut response = if is_page {
+        let subject = standing.session.as_ref().map_or("", |session| session.subject());
+        endpoints.refused_page(request, &standing.claims(), subject)
+    } else {
+        let document = json!({
+            "error": "forbidden",
+            "error_description": "this account has no access",
+            "decision_id": id,
+        });
+        answer::json(StatusCode::FORBIDDEN, &document)
+    };
+    if *request.method() == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    close_if_body_unread(request.has_body(), response.headers_mut());
+    response
+}
+
 /// An answer that was given before the body was read ends the connection, since the rest of the body would be
 /// taken for the next request.
 pub(super) fn close_if_body_unread(has_body: bool, answer: &mut HeaderMap) {
@@ -71,6 +96,9 @@ pub(super) fn close_if_body_unread(has_body: bool, answer: &mut HeaderMap) {
 
 /// Adds renewed session cookies to the upstream's answer, which from then on no shared cache may keep.
 pub(super) fn apply_renewal(headers: &mut HeaderMap, renewal: Vec<HeaderValue>) {
+    if renewal.is_empty() {
+        return;
+    }
     for line in renewal {
         headers.append(header::SET_COOKIE, line);
     }

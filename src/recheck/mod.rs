@@ -47,6 +47,8 @@ pub struct Rechecks {
     pub header_rules: Arc<HeaderRules>,
     /// The claims that a session keeps.
     pub kept_claims: Vec<ClaimPath>,
+    /// Since when these are the ones. A session confirmed before may lack some.
+    pub claims_since: UnixSeconds,
     /// How often, and how long without.
     pub limits: RecheckLimits,
     /// Calls under way and their results.
@@ -94,12 +96,20 @@ impl Rechecks {
         self.freshness_at(&view.marks(), view.checked_at(), now)
     }
 
-    /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
+    /// Whether a session confirmed then may lack claims that are asked for now.
+    pub fn may_lack_claims(&self, checked_at: UnixSeconds) -> bool {
+        checked_at < self.claims_since
+    }
+
+    /// Confirms a session that is due, or that may lack claims: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     ///
     /// The outcome of a call is that of whoever began it. For others only that counts which does not depend on how old
     /// their own cookie is, and a call that began before the change they ask about is no answer to them.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
-        let is_current = |checked_at| self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current;
+        let is_current = |checked_at| {
+            !self.may_lack_claims(checked_at)
+                && self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current
+        };
         let is_overdue = self.freshness(view, now) == Freshness::Overdue;
         let longest = monotonic() + LONG_PATIENCE;
         for _ in 0..MOST_CALLS {

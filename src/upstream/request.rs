@@ -5,11 +5,12 @@
 
 use crate::http::body::Body;
 use crate::http::cookies;
+use crate::http::folding::folded_equals;
 use crate::http::upgrade::Upgrade;
 use crate::identity::HeaderRules;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
-use ::http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 /// What `Host` the upstream sees.
@@ -40,6 +41,9 @@ impl UpstreamRequest {
     ) -> Self {
         let mut parts = clean.into_parts();
         cookies::remove_own(&mut parts.headers, is_own_cookie);
+        if permit.depends_on_method() {
+            remove_method_overrides(&mut parts.headers);
+        }
         if let Some(identity) = permit.identity() {
             identity.apply(rules, &mut parts.headers);
         }
@@ -65,6 +69,23 @@ impl UpstreamRequest {
     /// The message to write, and the client's side of the tunnel if one was asked for.
     pub fn into_message(self) -> (Request<Body>, Option<OnUpgrade>) {
         (self.message, self.tunnel)
+    }
+}
+
+/// Some frameworks take a method from these fields; what was judged was the one in the request line.
+fn remove_method_overrides(headers: &mut HeaderMap) {
+    const NAMES: [&[u8]; 3] = [b"x-http-method", b"x-http-method-override", b"x-method-override"];
+    let overrides: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            NAMES
+                .iter()
+                .any(|known| folded_equals(name.as_str().as_bytes(), known))
+        })
+        .cloned()
+        .collect();
+    for name in overrides {
+        headers.remove(name);
     }
 }
 

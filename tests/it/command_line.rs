@@ -228,7 +228,9 @@ fn a_taken_address_is_code_2_and_leaves_nothing_bound() {
 fn check_prints_the_routes_and_no_secret() {
     let setup = Setup::valid(
         "",
-        "[[route]]\npath = \"/open/*\"\naccess = \"public\"\n[[route]]\npath = \"/api/*\"\nunauthenticated = \"401\"\n",
+        "[[route]]\npath = \"/open/*\"\naccess = \"public\"\n[[route]]\npath = \"/api/*\"\nunauthenticated = \"401\"\n\
+         [[route]]\npath = \"/team/*\"\nmethods = [\"POST\"]\nhost = \"app.example.com\"\n\
+         access = { any_role = [\"admin\", \"editor\"], organization = \"org_1\" }\n",
     );
     let ended = setup.run(&["check"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
@@ -240,6 +242,7 @@ fn check_prints_the_routes_and_no_secret() {
         "401",
         "/*",
         "authenticated",
+        "/team/*  POST        app.example.com  member of organization \"org_1\"; role \"admin\" or \"editor\"",
         "https://app.example.com/.logto/callback",
         "https://app.example.com/.logto/back-channel-logout",
         "webhook.signing_key is not set",

@@ -389,8 +389,8 @@ fn has_function(text: &str, name: &str) -> bool {
 
 #[test]
 fn the_finder_of_tests_finds() {
-    assert!(!test_exists("policy::route::tests::no_such_test"));
+    assert!(!test_exists("policy::table::tests::no_such_test"));
     assert!(test_exists(
-        "policy::route::tests::the_most_specific_wins_whatever_the_order"
+        "policy::table::tests::the_most_specific_wins_whatever_the_order"
     ));
 }

@@ -91,6 +91,13 @@ async fn a_sign_in_url_may_set_what_is_allowed_and_goes_before_the_configuration
         page_at_logto(&world, &format!("/.logto/sign-in?{query}")).await;
         assert_eq!(extra(&world), pairs(expected), "{query}");
     }
+    let default = proxy().start().await;
+    page_at_logto(&default, "/.logto/sign-in?prompt=login").await;
+    assert_eq!(
+        extra(&default),
+        pairs(&[("prompt", "login")]),
+        "it can only ask for more"
+    );
     page_at_logto(&world, "/.logto/sign-up?first_screen=sign_in").await;
     assert_eq!(extra(&world), pairs(&fixed), "the endpoint's name says more");
 }
@@ -104,7 +111,8 @@ async fn what_is_not_allowed_or_would_void_the_others_at_logto_is_refused() {
     let by_default = [
         "direct_sign_in=social:huggingface",
         "organization_id=org_1",
-        "prompt=login",
+        "prompt=consent",
+        "prompt=login%20consent",
     ];
     let always = [
         "first_screen=identifier:sign-in",

@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{KEYS, ROUTE_KEYS, SECTIONS};
+pub use table::{ACCESS_KEYS, KEYS, ROUTE_KEYS, SECTIONS};
 
 /// What a key's value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Kind {
     Map,
     /// An array of tables.
     Tables,
+    /// A string or a table.
+    TextOrTable,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Secrets => "secret or list of secrets",
             Self::Map => "table",
             Self::Tables => "array of tables",
+            Self::TextOrTable => "string or table",
         }
     }
 }

@@ -71,7 +71,7 @@ pub const KEYS: &[Key] = &[
     value("sign_in.ui_locales", Kind::TextList, "[]", "Languages of Logto's pages, best first (BCP 47 tags)."),
     value("sign_in.organization_id", Kind::Text, r#""""#, "The organization whose branding Logto shows."),
     value("sign_in.extra_params", Kind::Map, "{}", "More parameters of the authorization request, `name = \"value\"`."),
-    value("sign_in.allow_params", Kind::TextList, r#"["first_screen", "login_hint", "ui_locales", "one_time_token"]"#, "Parameters that the sign-in URL may carry: `first_screen`, `direct_sign_in`, `login_hint`, `ui_locales`, `organization_id`, `one_time_token`, `prompt`."),
+    value("sign_in.allow_params", Kind::TextList, r#"["first_screen", "login_hint", "ui_locales", "one_time_token"]"#, "Parameters that the sign-in URL may carry: `first_screen`, `direct_sign_in`, `login_hint`, `ui_locales`, `organization_id`, `one_time_token`, `prompt`; `prompt=login` always."),
     required("session.keys", Kind::Secrets, "Keys that seal the session cookie, 1 to 4, at least 32 bytes each as base64, hex or text. The first seals, all open. `logto-proxy keygen` prints one."),
     computed("session.cookie_name", Kind::Text, "`__Host-logto` over https, `__Secure-logto` with a `cookie_domain`, `logto` over http", "Name of the session cookie."),
     value("session.cookie_domain", Kind::Text, r#""""#, "Shares the cookie among the hosts of this domain. It must hold the host of `public_url`."),
@@ -124,7 +124,26 @@ pub const KEYS: &[Key] = &[
 /// Every key of a `[[route]]`.
 #[rustfmt::skip] // one key a line
 pub const ROUTE_KEYS: &[Key] = &[
-    required("route.path", Kind::Text, "`/reports` is that path alone; `/admin/*` is `/admin` and everything below it; `/*` is everything. Written decoded, without `%`."),
-    value("route.access", Kind::Text, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one) or `authenticated`."),
+    required("route.path", Kind::Text, "`/reports` is that path alone; `/users/*/edit` has any one segment at `*`; `/admin/*` is `/admin` and everything below it; `/*` is everything. Written decoded, without `%`."),
+    value("route.host", Kind::Text, r#""""#, "The host that requests name, without a port: `app.example.com`, an address, or `*.example.com` for every name below it; empty: any."),
+    value("route.methods", Kind::TextList, "[]", "The methods, in capitals; `GET` covers `HEAD`. Empty: all."),
+    value("route.access", Kind::TextOrTable, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one), `authenticated`, or a table of conditions that must all hold: [below](#who-may-pass)."),
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
+];
+
+/// Every key of a table in `route.access`, and what it asks for.
+#[rustfmt::skip] // one key a line
+pub const ACCESS_KEYS: &[(&str, &str)] = &[
+    ("any_role", "One of these roles (claim `roles`)."),
+    ("all_roles", "Every one of these roles."),
+    ("organization", "Member of the organization with this ID (claim `organizations`), or a program whose access token is for it."),
+    ("any_organization_role", "One of these roles in `organization`, or in any organization where that is not given (claim `organization_roles`)."),
+    ("scope", "An access token with every one of these scopes. A session has none, so it never passes."),
+    ("sub", "One of these Logto user IDs; of a program, its application ID."),
+    ("email", "One of these addresses (claim `email`)."),
+    ("email_domain", "An address of one of these domains, not of those below them."),
+    ("hf_user", "One of these Hugging Face user IDs (24 hexadecimal digits, never a user name)."),
+    ("hf_org", "One of these Hugging Face organizations, by ID or by name, as of the day the account was linked."),
+    ("ip", "A client address in one of these networks (CIDR), as far as `trusted_proxies` tell it."),
+    ("claim", "`{ path, any_of }`: the claim at this path, or an item of the list there, is one of these strings, integers or booleans."),
 ];

@@ -257,7 +257,7 @@ fn join(text: &str) -> Result<String, Problem> {
 }
 
 /// Names separated by dots, `\.` being a dot within a name.
-fn claim_path(text: &str) -> Result<String, Problem> {
+pub(super) fn claim_path(text: &str) -> Result<String, Problem> {
     let problem = || {
         Problem::new("expected a claim's path, such as `email` or `identities.huggingface.userId`")
             .help("a dot within a name is written `\\.`")

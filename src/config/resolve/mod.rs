@@ -1,5 +1,7 @@
 //! From values by key to a [`Config`]: defaults, newtypes, and the rules that join several keys.
 
+mod access;
+mod endpoints;
 mod headers;
 mod logto;
 mod routes;
@@ -41,9 +43,17 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let logto = logto::logto(reader);
     let sign_in = logto::sign_in(reader);
     let session = session::session(reader, public_url.as_ref());
-    let endpoints = routes::endpoints(reader);
+    let endpoints = endpoints::endpoints(reader);
     let headers = headers::headers(reader);
-    let routes = routes::routes(reader, endpoints.as_ref());
+    let around = routes::Around {
+        endpoints: endpoints.as_ref(),
+        logto: logto.as_ref(),
+        public_url: public_url.as_ref(),
+        cookie_domain: session
+            .as_ref()
+            .and_then(|session| session.cookie_domain.as_deref()),
+    };
+    let routes = routes::routes(reader, &around);
     let limits = limits(reader);
     let admin_is_default = !reader.is_given("admin.listen");
     let admin = admin(reader, listen.as_deref());
@@ -170,20 +180,9 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> Option<(Vec<IpNet>, bool)> {
         if text == "unix" {
             return Ok(None);
         }
-        let problem = || Problem::new("expected an address, a network such as `10.0.0.0/8`, or `unix`");
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Some(IpNet::from(address)));
-        }
-        let network: IpNet = text.parse().map_err(|_| problem())?;
-        if network.addr() != network.network() {
-            let help = format!(
-                "write {} for the network, {} for the address",
-                network.trunc(),
-                network.addr()
-            );
-            return Err(Problem::new("the address has bits outside the network's prefix").help(help));
-        }
-        Ok(Some(network))
+        parse_network(text)
+            .map(Some)
+            .map_err(|problem| problem.or_help("or `unix` for peers on a unix socket"))
     })?;
     if entries.iter().flatten().any(|network| network.prefix_len() == 0) {
         reader.warnings.push(
@@ -193,6 +192,25 @@ fn trusted_proxies(reader: &mut Reader<'_>) -> Option<(Vec<IpNet>, bool)> {
     }
     let trust_unix_peers = entries.contains(&None);
     Some((entries.into_iter().flatten().collect(), trust_unix_peers))
+}
+
+/// An address or a network.
+fn parse_network(text: &str) -> Result<IpNet, Problem> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address));
+    }
+    let network: IpNet = text
+        .parse()
+        .map_err(|_| Problem::new("expected an address or a network such as `10.0.0.0/8`"))?;
+    if network.addr() != network.network() {
+        let help = format!(
+            "write {} for the network, {} for the address",
+            network.trunc(),
+            network.addr()
+        );
+        return Err(Problem::new("the address has bits outside the network's prefix").help(help));
+    }
+    Ok(network)
 }
 
 fn workers(reader: &mut Reader<'_>) -> Option<NonZeroUsize> {

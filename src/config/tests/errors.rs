@@ -103,7 +103,7 @@ fn wrong_values_are_refused_at_their_key() {
             "[[route]]\npath = \"/x\"\naccess = \"Public\"",
             "route.access",
         ),
-        ("", "[[route]]\npath = \"/a/*/b\"", "route.path"),
+        ("", "[[route]]\npath = \"/a/*b/c\"", "route.path"),
         ("", "[[route]]\npath = \"/.logto/callback\"", "route.path"),
         ("", "[limits]\nheader_bytes = 4096", "limits.header_bytes"),
         (

@@ -1,6 +1,6 @@
 //! The table of keys, the code that reads them, the documentation and the example stay in step.
 
-use super::super::keys::{KEYS, Key, Kind, Preset, ROUTE_KEYS, SECTIONS};
+use super::super::keys::{ACCESS_KEYS, KEYS, Key, Kind, Preset, ROUTE_KEYS, SECTIONS};
 use super::super::node::Value;
 use super::super::{file, read, resolve};
 use super::*;
@@ -35,6 +35,7 @@ fn every_preset_has_the_shape_of_its_key() {
             Kind::Boolean => matches!(node.value, Value::Boolean(_)),
             Kind::Map => matches!(node.value, Value::Table(_)),
             Kind::Tables => matches!(node.value, Value::List(_)),
+            Kind::TextOrTable => matches!(node.value, Value::Text(_) | Value::Table(_)),
         };
         assert!(fits, "{}", key.path);
     }
@@ -59,6 +60,9 @@ fn rows(section: &str) -> Vec<String> {
         Preset::Computed(words) => words.to_owned(),
     };
     let belongs = |key: &&Key| key.section() == section && !(section == "route" && key.path == "route");
+    // The conditions of an access table stand in a table of their own, below the keys of a route.
+    let conditions = ACCESS_KEYS.iter().filter(|_| section == "route");
+    let conditions = conditions.map(|(key, meaning)| format!("| `{key}` | {meaning} |"));
     all()
         .filter(belongs)
         .map(|key| {
@@ -70,6 +74,7 @@ fn rows(section: &str) -> Vec<String> {
                 key.meaning
             )
         })
+        .chain(conditions)
         .collect()
 }
 
@@ -99,7 +104,11 @@ fn the_documentation_lists_every_key_with_its_default_and_no_other() {
         .lines()
         .filter(|line| line.starts_with("| `"))
         .count();
-    assert_eq!(rows, all().count() - 1, "a row outside the known sections");
+    assert_eq!(
+        rows,
+        all().count() - 1 + ACCESS_KEYS.len(),
+        "a row outside the known sections"
+    );
 }
 
 /// The example with what it lacks of the smallest configuration.

@@ -3,7 +3,7 @@
 use super::super::error::Problem;
 use std::fmt;
 
-/// What a route covers. The text is the decoded path that policy judges.
+/// What a route covers. The text is the decoded path that policy judges; a segment `*` in it is any one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RoutePath {
     /// This path alone.
@@ -28,8 +28,14 @@ impl RoutePath {
             Some(path) => (path, true),
             None => (text, false),
         };
-        if path.contains('*') {
-            return Err(Problem::new("`*` may only be the last segment: `/admin/*`"));
+        if path
+            .split('/')
+            .any(|segment| segment != "*" && segment.contains('*'))
+        {
+            return Err(
+                Problem::new("`*` stands for a whole segment, or as the last one for the rest")
+                    .help("write `/users/*/edit` or `/admin/*`; there are no patterns within a segment"),
+            );
         }
         if path.contains(['\\', ';']) || path.chars().any(char::is_control) {
             return Err(Problem::new(
@@ -108,6 +114,9 @@ mod tests {
             ("/*", RoutePath::Prefix(String::new())),
             ("/admin/*", RoutePath::Prefix("/admin".into())),
             ("/café/a b", RoutePath::Exact("/café/a b".into())),
+            ("/users/*/edit", RoutePath::Exact("/users/*/edit".into())),
+            ("/*/b/*", RoutePath::Prefix("/*/b".into())),
+            ("/*/*", RoutePath::Prefix("/*".into())),
         ] {
             assert_eq!(RoutePath::parse(text).as_ref(), Ok(&path), "{text}");
             assert_eq!(path.to_string(), text);
@@ -117,7 +126,7 @@ mod tests {
     #[test]
     fn ambiguous_route_paths_are_refused() {
         for wrong in [
-            "", "admin", "*", "/a*", "/*/b", "/a/*/b", "/a/**", "//", "//*", "/a//b", "/a//", "/./a",
+            "", "admin", "*", "/a*", "/*b/c", "/a/*b*/c", "/a/**", "//", "//*", "/a//b", "/a//", "/./a",
             "/a/..", "/../*", "/a%20b", "/a?b", "/a#b", "/a\\b", "/a;b", "/a\u{0}",
         ] {
             assert!(RoutePath::parse(wrong).is_err(), "{wrong}");

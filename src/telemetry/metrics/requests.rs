@@ -31,11 +31,19 @@ pub enum Fate {
     Endpoint,
     /// It needs a session first.
     SignIn,
+    /// It is known who sent it, and they may not.
+    Refused,
     /// Forwarded.
     Forwarded,
 }
 
-const FATES: [Fate; 4] = [Fate::Rejected, Fate::Endpoint, Fate::SignIn, Fate::Forwarded];
+const FATES: [Fate; 5] = [
+    Fate::Rejected,
+    Fate::Endpoint,
+    Fate::SignIn,
+    Fate::Refused,
+    Fate::Forwarded,
+];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Fate {
@@ -45,6 +53,7 @@ impl Fate {
             Self::Rejected => "reject",
             Self::Endpoint => "endpoint",
             Self::SignIn => "sign_in",
+            Self::Refused => "refuse",
             Self::Forwarded => "forward",
         }
     }
@@ -54,7 +63,8 @@ impl Fate {
             Self::Rejected => 0,
             Self::Endpoint => 1,
             Self::SignIn => 2,
-            Self::Forwarded => 3,
+            Self::Refused => 3,
+            Self::Forwarded => 4,
         }
     }
 }

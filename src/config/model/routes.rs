@@ -1,0 +1,108 @@
+//! `[[route]]`.
+
+use crate::config::value::RoutePath;
+use ipnet::IpNet;
+use std::fmt;
+
+/// One `[[route]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteConfig {
+    /// The paths it covers.
+    pub path: RoutePath,
+    /// The host it covers: a name, an address, or `*.` and a name; lower case, without a port. `None`: any.
+    pub host: Option<String>,
+    /// The methods it covers, in capitals, never CONNECT or TRACE; empty: any.
+    pub methods: Vec<String>,
+    /// Who may pass.
+    pub access: Access,
+    /// What someone without a session gets.
+    pub unauthenticated: Unauthenticated,
+}
+
+/// `route.access`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone; no identity is sent.
+    Public,
+    /// Anyone; identity is sent when there is one.
+    Optional,
+    /// Whoever is signed in.
+    Authenticated,
+    /// Whoever is signed in and fulfils this.
+    Table(Box<AccessTable>),
+}
+
+/// The keys of an access table. What is empty or `None` was not given; something always was.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccessTable {
+    /// One of these roles.
+    pub any_role: Vec<String>,
+    /// All of these roles.
+    pub all_roles: Vec<String>,
+    /// Member of the organization with this ID.
+    pub organization: Option<String>,
+    /// One of these roles in `organization`, without that in any.
+    pub any_organization_role: Vec<String>,
+    /// An access token with all of these scopes.
+    pub scope: Vec<String>,
+    /// One of these user IDs.
+    pub sub: Vec<String>,
+    /// One of these addresses.
+    pub email: Vec<String>,
+    /// An address of one of these domains.
+    pub email_domain: Vec<String>,
+    /// One of these Hugging Face user IDs.
+    pub hf_user: Vec<String>,
+    /// One of these Hugging Face organizations, by ID or name.
+    pub hf_org: Vec<String>,
+    /// A client address in one of these networks.
+    pub ip: Vec<IpNet>,
+    /// A claim with one of these values.
+    pub claim: Option<ClaimCondition>,
+}
+
+/// `claim` of an access table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimCondition {
+    /// Names separated by `.`; `\.` is a dot within a name. The first is one that Logto gives.
+    pub path: String,
+    /// At least one.
+    pub any_of: Vec<ClaimValue>,
+}
+
+/// A value that a claim is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimValue {
+    /// A string.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// `true` or `false`.
+    Boolean(bool),
+}
+
+/// `route.unauthenticated`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// What suits the request.
+    Auto,
+    /// A redirect to the sign-in.
+    Redirect,
+    /// 401.
+    Refuse,
+}
+
+impl fmt::Display for RouteConfig {
+    /// `GET,POST app.example.com/admin/*`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.methods.is_empty() {
+            write!(formatter, "{} ", self.methods.join(","))?;
+        }
+        write!(
+            formatter,
+            "{}{}",
+            self.host.as_deref().unwrap_or_default(),
+            self.path
+        )
+    }
+}

@@ -1,0 +1,92 @@
+//! The route table, from `[[route]]`.
+
+use super::error::CompileError;
+use crate::config::{self, AccessTable, ClaimValue, Config};
+use crate::http::forwarded::canonical_network;
+use crate::identity::ClaimPath;
+use crate::policy::{
+    Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
+    Unauthenticated,
+};
+use serde_json::Value;
+
+pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
+    let mut routes = Vec::new();
+    for route in &config.routes {
+        routes.push(Route {
+            pattern: PathPattern::parse(&route.path.to_string())?,
+            host: route.host.as_deref().map(HostPattern::parse).transpose()?,
+            methods: Methods::new(route.methods.iter().map(String::as_str)),
+            access: match &route.access {
+                config::Access::Public => Access::Public,
+                config::Access::Optional => Access::Optional,
+                config::Access::Authenticated => Access::Authenticated,
+                config::Access::Table(table) => {
+                    let requirement = Requirement::new(conditions(table, config)?);
+                    Access::Required(requirement.ok_or(CompileError::NoCondition)?)
+                }
+            },
+            unauthenticated: match route.unauthenticated {
+                config::Unauthenticated::Auto => Unauthenticated::Auto,
+                config::Unauthenticated::Redirect => Unauthenticated::Redirect,
+                config::Unauthenticated::Refuse => Unauthenticated::Status401,
+            },
+            ..Route::default()
+        });
+    }
+    Ok(RouteTable::new(routes)?)
+}
+
+/// The claims that conditions of routes read.
+pub(super) fn claims_of_conditions(config: &Config) -> Result<Vec<ClaimPath>, CompileError> {
+    let mut claims = Vec::new();
+    for route in &config.routes {
+        if let config::Access::Table(table) = &route.access {
+            claims.extend(
+                conditions(table, config)?
+                    .iter()
+                    .flat_map(Condition::needed_claims),
+            );
+        }
+    }
+    Ok(claims)
+}
+
+/// Those that cost nothing to look at go first; who is refused by one of them is refused whatever the claims say.
+fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, CompileError> {
+    let proof = if config.logto.asks_identities() {
+        EmailProof::HuggingFace
+    } else {
+        EmailProof::None
+    };
+    let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
+    let ip: Vec<_> = table.ip.iter().copied().map(canonical_network).collect();
+    let mut conditions: Vec<Option<Condition>> = vec![
+        (!ip.is_empty()).then_some(Condition::Ip(ip)),
+        list(&table.scope).map(Condition::Scope),
+        list(&table.sub).map(Condition::Sub),
+        table.organization.clone().map(Condition::Organization),
+        list(&table.any_organization_role).map(|roles| Condition::AnyOrganizationRole {
+            roles,
+            organization: table.organization.clone(),
+        }),
+        list(&table.any_role).map(Condition::AnyRole),
+        list(&table.all_roles).map(Condition::AllRoles),
+        list(&table.email).map(|addresses| Condition::Email(addresses, proof)),
+        list(&table.email_domain).map(|domains| Condition::EmailDomain(domains, proof)),
+        list(&table.hf_user).map(Condition::HfUser),
+        list(&table.hf_org).map(Condition::HfOrg),
+    ];
+    if let Some(claim) = &table.claim {
+        let values = claim.any_of.iter().map(|value| match value {
+            ClaimValue::Text(text) => Value::from(text.as_str()),
+            ClaimValue::Integer(integer) => Value::from(*integer),
+            ClaimValue::Boolean(boolean) => Value::from(*boolean),
+        });
+        conditions.push(Some(Condition::Claim {
+            path: claim.path.parse().map_err(CompileError::ConditionClaim)?,
+            any_of: values.collect(),
+        }));
+    }
+    Ok(conditions.into_iter().flatten().collect())
+}

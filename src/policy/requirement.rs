@@ -1,0 +1,272 @@
+//! What an access table asks of a caller: conditions, all of which must hold.
+//!
+//! A condition holds on what was proved of the caller, and on nothing else. What is absent, `null` or of another type than
+//! expected fulfils none. Texts are compared to the letter, the domain of an e-mail address without regard to case.
+
+use super::caller::Caller;
+use super::condition::Why;
+use crate::identity::ClaimPath;
+use ipnet::IpNet;
+use serde_json::Value;
+use std::fmt;
+use std::net::IpAddr;
+
+/// Conditions that must all hold. Whoever is nobody fulfils none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requirement {
+    conditions: Vec<Condition>,
+    reads_claims: bool,
+}
+
+/// One condition: a key of an access table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// `any_role`: claim `roles` names one of these.
+    AnyRole(Vec<String>),
+    /// `all_roles`: claim `roles` names every one of these.
+    AllRoles(Vec<String>),
+    /// `organization`: claim `organizations` names this ID, or a program's access token is for it.
+    Organization(String),
+    /// `any_organization_role`: claim `organization_roles` names one of these.
+    AnyOrganizationRole {
+        /// Names of roles.
+        roles: Vec<String>,
+        /// The organization in which; `None`: in any.
+        organization: Option<String>,
+    },
+    /// `scope`: the access token has every one of these. A session has none.
+    Scope(Vec<String>),
+    /// `sub`: the user's ID, or a program's application ID.
+    Sub(Vec<String>),
+    /// `email`: claim `email` is one of these addresses.
+    Email(Vec<String>, EmailProof),
+    /// `email_domain`: claim `email` is an address of one of these domains; not of those below them.
+    EmailDomain(Vec<String>, EmailProof),
+    /// `hf_user`: the ID of the Hugging Face account that the user has linked.
+    HfUser(Vec<String>),
+    /// `hf_org`: a Hugging Face organization of the linked account, by ID (24 hexadecimal digits) or else by name, as of the
+    /// day it was linked.
+    HfOrg(Vec<String>),
+    /// `ip`: the client's address is in one of these networks.
+    Ip(Vec<IpNet>),
+    /// `claim`: the value at this path, or an item of the list there, is one of these.
+    Claim {
+        /// Where.
+        path: ClaimPath,
+        /// Strings, integers, `true` or `false`.
+        any_of: Vec<Value>,
+    },
+}
+
+/// What is asked before an address that Logto states counts. Logto calls every address verified, also one that a social
+/// connector handed on unverified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailProof {
+    /// Nothing: Logto's word.
+    None,
+    /// Of users with a Hugging Face account: that Hugging Face has verified this very address. Needs the claim `identities`.
+    HuggingFace,
+}
+
+/// A condition that does not hold, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unmet<'a> {
+    /// Which one.
+    pub condition: &'a Condition,
+    /// Why.
+    pub why: Why,
+}
+
+impl Requirement {
+    /// These conditions; `None` when there is none, since nothing may be opened by an oversight.
+    pub fn new(conditions: Vec<Condition>) -> Option<Self> {
+        let reads_claims = conditions
+            .iter()
+            .any(|condition| !condition.needed_claims().is_empty());
+        (!conditions.is_empty()).then_some(Self {
+            conditions,
+            reads_claims,
+        })
+    }
+
+    /// The conditions, in the order in which they are looked at.
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    /// Whether claims matter to it.
+    pub const fn reads_claims(&self) -> bool {
+        self.reads_claims
+    }
+
+    /// The first condition that does not hold; `None` when all do.
+    pub fn first_unmet<'a>(&'a self, caller: &Caller<'_>, address: Option<IpAddr>) -> Option<Unmet<'a>> {
+        self.conditions.iter().find_map(|condition| {
+            let why = condition.check(caller, address).err()?;
+            Some(Unmet { condition, why })
+        })
+    }
+
+    /// The claims that it reads.
+    pub fn needed_claims(&self) -> Vec<ClaimPath> {
+        self.conditions
+            .iter()
+            .flat_map(Condition::needed_claims)
+            .collect()
+    }
+}
+
+impl Condition {
+    /// The key in the access table.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::AnyRole(_) => "any_role",
+            Self::AllRoles(_) => "all_roles",
+            Self::Organization(_) => "organization",
+            Self::AnyOrganizationRole { .. } => "any_organization_role",
+            Self::Scope(_) => "scope",
+            Self::Sub(_) => "sub",
+            Self::Email(..) => "email",
+            Self::EmailDomain(..) => "email_domain",
+            Self::HfUser(_) => "hf_user",
+            Self::HfOrg(_) => "hf_org",
+            Self::Ip(_) => "ip",
+            Self::Claim { .. } => "claim",
+        }
+    }
+
+    /// The claims that it reads.
+    pub fn needed_claims(&self) -> Vec<ClaimPath> {
+        let paths: &[&str] = match self {
+            Self::AnyRole(_) | Self::AllRoles(_) => &["roles"],
+            Self::Organization(_) => &["organizations"],
+            Self::AnyOrganizationRole { .. } => &["organization_roles"],
+            Self::Scope(_) | Self::Sub(_) | Self::Ip(_) => &[],
+            Self::Email(_, EmailProof::None) | Self::EmailDomain(_, EmailProof::None) => &["email"],
+            Self::Email(_, EmailProof::HuggingFace) | Self::EmailDomain(_, EmailProof::HuggingFace) => &[
+                "email",
+                "identities.huggingface.details.rawData.email",
+                "identities.huggingface.details.rawData.email_verified",
+            ],
+            Self::HfUser(_) => &["identities.huggingface.userId"],
+            Self::HfOrg(_) => &["identities.huggingface.details.rawData.orgs"],
+            Self::Claim { path, .. } => return vec![path.clone()],
+        };
+        paths.iter().filter_map(|path| path.parse().ok()).collect()
+    }
+}
+
+impl fmt::Display for Requirement {
+    /// In words: `role "admin" or "editor"; member of organization "org_123"`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, condition) in self.conditions.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("; ")?;
+            }
+            condition.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted =
+            |texts: &[String], last: &str| listed(texts.iter().map(|text| format!("{text:?}")), last);
+        match self {
+            Self::AnyRole(roles) => write!(formatter, "role {}", quoted(roles, "or")),
+            Self::AllRoles(roles) => write!(formatter, "role {}", quoted(roles, "and")),
+            Self::Organization(id) => write!(formatter, "member of organization {id:?}"),
+            Self::AnyOrganizationRole { roles, organization } => {
+                write!(formatter, "organization role {}", quoted(roles, "or"))?;
+                match organization {
+                    Some(id) => write!(formatter, " in {id:?}"),
+                    None => formatter.write_str(" in any organization"),
+                }
+            }
+            Self::Scope(scopes) => write!(formatter, "access token with scope {}", quoted(scopes, "and")),
+            Self::Sub(ids) => write!(formatter, "ID {}", quoted(ids, "or")),
+            Self::Email(addresses, _) => write!(formatter, "e-mail address {}", quoted(addresses, "or")),
+            Self::EmailDomain(domains, _) => write!(formatter, "e-mail address at {}", quoted(domains, "or")),
+            Self::HfUser(ids) => write!(formatter, "Hugging Face user {}", quoted(ids, "or")),
+            Self::HfOrg(organizations) => {
+                write!(
+                    formatter,
+                    "Hugging Face organization {}",
+                    quoted(organizations, "or")
+                )
+            }
+            Self::Ip(networks) => {
+                let networks = networks.iter().map(ToString::to_string);
+                write!(formatter, "address in {}", listed(networks, "or"))
+            }
+            Self::Claim { path, any_of } => {
+                let values = any_of.iter().map(ToString::to_string);
+                write!(formatter, "claim {path} is {}", listed(values, "or"))
+            }
+        }
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`; of a long list its beginning.
+fn listed(items: impl ExactSizeIterator<Item = String>, last: &str) -> String {
+    const SHOWN: usize = 6;
+    let total = items.len();
+    let mut shown: Vec<String> = items.take(SHOWN).collect();
+    if total > SHOWN {
+        shown.pop();
+        shown.push(format!("{} more", total.saturating_sub(shown.len())));
+    }
+    match shown.split_last() {
+        Some((end, rest)) if !rest.is_empty() => format!("{} {last} {end}", rest.join(", ")),
+        Some((only, _)) => only.clone(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn conditions_are_said_in_words() {
+        let requirement = Requirement::new(vec![
+            Condition::AnyRole(texts(&["admin", "editor", "owner"])),
+            Condition::Organization("org_123".to_owned()),
+            Condition::Ip(vec!["10.0.0.0/8".parse().unwrap()]),
+            Condition::Claim {
+                path: "custom_data.level".parse().unwrap(),
+                any_of: vec![Value::from(7), Value::from("x"), Value::from(true)],
+            },
+        ]);
+        assert_eq!(
+            requirement.unwrap().to_string(),
+            "role \"admin\", \"editor\" or \"owner\"; member of organization \"org_123\"; address in 10.0.0.0/8; \
+             claim custom_data.level is 7, \"x\" or true"
+        );
+        let many: Vec<String> = (0..500).map(|number| number.to_string()).collect();
+        assert_eq!(
+            Condition::Sub(many).to_string(),
+            "ID \"0\", \"1\", \"2\", \"3\", \"4\" or 495 more"
+        );
+        assert_eq!(Requirement::new(Vec::new()), None);
+    }
+
+    #[test]
+    fn every_path_that_is_read_can_be_kept() {
+        for (condition, count) in [
+            (Condition::AnyRole(Vec::new()), 1),
+            (Condition::Email(Vec::new(), EmailProof::HuggingFace), 3),
+            (Condition::EmailDomain(Vec::new(), EmailProof::None), 1),
+            (Condition::HfUser(Vec::new()), 1),
+            (Condition::HfOrg(Vec::new()), 1),
+            (Condition::Sub(Vec::new()), 0),
+        ] {
+            assert_eq!(condition.needed_claims().len(), count, "{}", condition.key());
+        }
+    }
+}

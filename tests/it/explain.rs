@@ -1,0 +1,136 @@
+//! `logto-proxy explain`: what it says of a request, and the code it ends with.
+
+use crate::support::program::{Ended, Setup};
+use crate::support::proxy;
+
+const ROUTES: &str = r#"
+[headers]
+"X-Team" = "custom_data.team"
+"Authorization" = { constant = "Basic c2VjcmV0" }
+
+[[route]]
+path = "/open/*"
+access = "public"
+
+[[route]]
+path = "/admin/*"
+access = { any_role = ["admin"], ip = ["10.0.0.0/8"] }
+
+[[route]]
+path = "/admin/*"
+methods = ["DELETE"]
+host = "app.example.com"
+access = { all_roles = ["admin", "auditor"] }
+"#;
+
+const CLAIMS: &str =
+    r#"{"sub": "user1", "name": "Zoë", "roles": ["admin"], "custom_data": {"team": "blue", "other": 1}}"#;
+
+fn setup() -> Setup {
+    let setup = Setup::valid("", ROUTES);
+    std::fs::write(setup.path("claims.json"), CLAIMS).unwrap();
+    setup
+}
+
+fn explain(arguments: &[&str]) -> Ended {
+    let setup = setup();
+    let arguments: Vec<&str> = std::iter::once("explain")
+        .chain(arguments.iter().copied())
+        .collect();
+    setup.run(&arguments)
+}
+
+#[test]
+fn it_names_route_verdict_and_the_condition_that_fails() {
+    let as_user = ["--as", "claims.json"];
+    #[rustfmt::skip]
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["/open/x?a=b"], 0, &["GET app.example.com/open/x", "nobody is signed in", "/open/*", "public", "passes", "told nothing"]),
+        (&["/admin"], 3, &["/admin/*", "role \"admin\"", "needs a sign-in", "nobody is signed in"]),
+        (&["--as", "claims.json", "--ip", "10.1.1.1", "/admin/x"], 0, &["user user1", "holds   role \"admin\"", "holds   address in 10.0.0.0/8", "passes", "x-user-sub: user1", "x-user-name: Zo%C3%AB", "x-user-roles: admin", "x-team: blue", "a constant, not shown"]),
+        (&["--as", "claims.json", "--ip", "192.0.2.1", "/admin/x"], 4, &["refused with 403", "ip: it is none of these", "fails   address in 10.0.0.0/8", "holds   role"]),
+        (&["--as", "claims.json", "/admin/x"], 4, &["ip:"]),
+        (&["--as", "claims.json", "DELETE", "/admin/x"], 4, &["DELETE app.example.com/admin/*", "all_roles: it is none of these", "role \"admin\" and \"auditor\""]),
+        (&["--as", "claims.json", "--method", "DELETE", "--host", "Other.example.com:8443", "--ip", "10.0.0.1", "/admin"], 0, &["DELETE other.example.com/admin", "passes"]),
+        (&["--as", "claims.json", "/elsewhere"], 0, &["/*", "authenticated", "passes"]),
+        (&["/open/../admin"], 4, &["refused with 400", "dot segment"]),
+        (&["/.logto/sign-in"], 0, &["the proxy itself", "sign_in"]),
+    ];
+    for (arguments, code, said) in cases {
+        let ended = explain(arguments);
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(*code), ""),
+            "{arguments:?}: {ended:?}"
+        );
+        for words in *said {
+            assert!(
+                ended.stdout.contains(words),
+                "{arguments:?}: no {words:?} in\n{}",
+                ended.stdout
+            );
+        }
+        assert!(
+            !ended.stdout.contains("c2VjcmV0"),
+            "a constant may be a credential: {}",
+            ended.stdout
+        );
+    }
+    assert!(explain(&as_user).code == Some(2), "there is no path");
+}
+
+#[test]
+fn what_cannot_be_judged_is_code_2() {
+    let setup = setup();
+    std::fs::write(setup.path("list.json"), "[1]").unwrap();
+    std::fs::write(setup.path("nobody.json"), "{\"name\": \"x\"}").unwrap();
+    for arguments in [
+        &["explain", "--as", "absent.json", "/"][..],
+        &["explain", "--as", "list.json", "/"],
+        &["explain", "--as", "nobody.json", "/"],
+        &["explain", "--as", "claims.json", "--cookie", "x", "/"],
+        &["explain", "--host", "a b", "/"],
+        &["explain", "--ip", "10.0.0.0/8", "/"],
+        &["explain", "--cookie", "theme=dark", "/"],
+        &["explain", "GET", "/", "/"],
+        &["explain", "admin"],
+        &["explain", "--set", "workers=0", "/"],
+    ] {
+        let ended = setup.run(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(
+            ended.stdout.is_empty() && !ended.stderr.is_empty(),
+            "{arguments:?}: {ended:?}"
+        );
+    }
+    let ended = setup.run(&["explain", "--cookie", "1AAAA", "/"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("opens no session"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_cookie_is_judged_as_the_proxy_judges_it() {
+    let routes = "[[route]]\npath = \"/admin/*\"\naccess = { any_role = [\"admin\"] }";
+    let world = proxy().section(routes).start().await;
+    let setup = Setup::new(&world.text);
+    for (persona, subject, code, status) in [
+        ("admin", "adminuser001", 0, 200),
+        ("plain", "plainuser001", 4, 403),
+    ] {
+        let mut browser = world.signed_in(persona).await;
+        let cookies = browser.cookie_field();
+        let ended = setup.run(&["explain", "--cookie", &cookies, "/admin/x"]);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stdout.contains(&format!("user {subject}")), "{ended:?}");
+        assert_eq!(
+            ended.stdout.contains(&format!("x-user-sub: {subject}")),
+            code == 0,
+            "{ended:?}"
+        );
+        assert_eq!(browser.fetch("/admin/x").await.status, status);
+        let value = browser.cookie("__Host-logto").unwrap();
+        assert!(!ended.stdout.contains(value), "the cookie itself is not printed");
+        let alone = setup.run(&["explain", "--cookie", value, "/admin/x"]);
+        assert_eq!((alone.code, alone.stdout), (Some(code), ended.stdout));
+    }
+}
