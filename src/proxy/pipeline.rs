@@ -113,13 +113,13 @@ impl Gate {
         match caller.due(&self, now) {
             Some(view) if self.matched(&clean).asks_who() => {
                 let (view, pool) = (Arc::clone(view), pool.clone());
-                Next::Own(Box::pin(self.recheck(view, clean, record, pool, streams)))
+                Next::Own(Box::pin(self.recheck(view, false, clean, record, pool, streams)))
             }
             _ => {
                 let standing = caller.standing(&self, &clean, now);
                 if let Some(view) = self.stale_refusal(&clean, &standing) {
                     let pool = pool.clone();
-                    return Next::Own(Box::pin(self.recheck(view, clean, record, pool, streams)));
+                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pool, streams)));
                 }
                 self.decide(clean, standing, record)
             }
@@ -151,16 +151,23 @@ impl Gate {
         (unmet.why == Why::Absent).then(|| Arc::clone(session))
     }
 
-    /// Confirms the session with Logto, then decides. Once a re-check interval.
+    /// Confirms the session with Logto, for claims that it may lack or because it is due, then decides. Once a re-check
+    /// interval.
     async fn recheck(
         self: Arc<Self>,
         view: Arc<SessionView>,
+        for_claims: bool,
         clean: CleanRequest,
         record: Record,
         pool: Pool,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
-        let outcome = self.rechecks.confirm(&view, self.clock.now()).await;
+        let now = self.clock.now();
+        let outcome = if for_claims {
+            self.rechecks.confirm_claims(&view, now).await
+        } else {
+            self.rechecks.confirm(&view, now).await
+        };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
         match Arc::clone(&self).decide(clean, standing, record) {
             Next::Answered(response) => response,

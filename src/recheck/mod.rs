@@ -101,14 +101,27 @@ impl Rechecks {
         checked_at < self.claims_since
     }
 
-    /// Confirms a session that is due, or that may lack claims: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
+    /// Confirms a session that may lack claims: what was known before these were asked for is no answer.
+    pub async fn confirm_claims(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
+        self.confirm_since(view, now, self.claims_since).await
+    }
+
+    /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     ///
     /// The outcome of a call is that of whoever began it. For others only that counts which does not depend on how old
     /// their own cookie is, and a call that began before the change they ask about is no answer to them.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
+        self.confirm_since(view, now, UnixSeconds::default()).await
+    }
+
+    async fn confirm_since(
+        self: &Arc<Self>,
+        view: &SessionView,
+        now: UnixSeconds,
+        since: UnixSeconds,
+    ) -> Outcome {
         let is_current = |checked_at| {
-            !self.may_lack_claims(checked_at)
-                && self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current
+            checked_at >= since && self.freshness_at(&view.marks(), checked_at, now) == Freshness::Current
         };
         let is_overdue = self.freshness(view, now) == Freshness::Overdue;
         let longest = monotonic() + LONG_PATIENCE;
