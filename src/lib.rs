@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod dev;
 pub mod endpoints;
+pub mod hex;
 pub mod http;
 pub mod identity;
 pub mod listen;

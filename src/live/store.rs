@@ -1,9 +1,9 @@
 //! Where the configuration has ended sessions kept.
 
 use crate::config::{Config, StoreConfig};
+use crate::hex::hex;
 use crate::store::{Kind, Settings};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 
 /// Ends of sessions, and calls to confirm them, that are remembered at once; each takes a few hundred bytes.
 const MOST_NOTICES: usize = 100_000;
@@ -37,12 +37,6 @@ fn namespace(config: &Config) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.finalize()
-        .iter()
-        .take(16)
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    let digest = hash.finalize();
+    hex(digest.get(..16).unwrap_or(&digest))
 }

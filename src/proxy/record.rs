@@ -3,6 +3,7 @@
 //! Queries are left out, since codes and states travel in them; so are cookies and tokens, always.
 
 use crate::clock::monotonic;
+use crate::hex::hex;
 use crate::http::body::Body;
 use crate::policy::Route;
 use crate::request::{CleanRequest, RawRequest};
@@ -141,7 +142,7 @@ impl Record {
 
 fn hashed(subject: &str) -> String {
     let digest = Sha256::digest(subject.as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(digest.get(..8).unwrap_or(&digest))
 }
 
 /// Writes the line when it is dropped.

@@ -4,8 +4,8 @@
 
 use super::expiring::Expiring;
 use crate::clock::UnixSeconds;
+use crate::hex::hex;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,15 +31,6 @@ impl Use {
     pub(super) fn to_hex(self) -> String {
         hex(&self.0)
     }
-}
-
-/// Bytes in lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The uses one process has seen.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those of lower lines.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "secret", "tasks", "stop", "telemetry", "vectored"],
+    &["clock", "hex", "secret", "tasks", "stop", "telemetry", "vectored"],
     &["http"],
     &["identity", "pages"],
     &["request"],

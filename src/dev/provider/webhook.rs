@@ -11,6 +11,7 @@ use super::control::Control;
 use super::delivery::{self, DeliveryError, DeliveryKind, Message};
 use super::persona::{ClaimsFor, Persona};
 use crate::clock::UnixSeconds;
+use crate::hex::hex;
 use crate::secret::SecretText;
 
 /// The field that carries the signature.
@@ -65,11 +66,7 @@ impl Webhook {
     /// Signs any body.
     pub fn sign(body: String, signing_key: &SecretText) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, signing_key.expose().as_bytes());
-        let signature = hmac::sign(&key, body.as_bytes())
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let signature = hex(hmac::sign(&key, body.as_bytes()).as_ref());
         Self { body, signature }
     }
 }
@@ -243,29 +240,7 @@ fn application() -> Value {
 
 /// `2026-01-31T12:00:00.000Z`, as JavaScript's `toISOString` writes it.
 fn timestamp(moment: UnixSeconds) -> String {
-    let (days, seconds) = (moment.as_u64() / 86_400, moment.as_u64() % 86_400);
-    let (year, month, day) = civil_date(days);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
-}
-
-/// Year, month and day of a day counted from 1970-01-01, by eras of 400 years that begin on the first of March.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    const DAYS_TO_1970: u64 = 719_468;
-    const DAYS_OF_AN_ERA: u64 = 146_097;
-    let days = days.saturating_add(DAYS_TO_1970);
-    let (era, day_of_era) = (days / DAYS_OF_AN_ERA, days % DAYS_OF_AN_ERA);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
+    format!("{}.000Z", moment.to_rfc3339().trim_end_matches('Z'))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The names of what is kept in the Redis. All begin with the namespace, and none tells who a user is.
 
+use crate::hex::hex;
 use crate::session::SessionId;
-use crate::store::replay::{Use, hex};
+use crate::store::replay::Use;
 use sha2::{Digest, Sha256};
 
 /// The keys of one namespace. Its braces keep them together where keys are spread over several servers.

@@ -62,7 +62,7 @@ pub(super) async fn begin(
     if getrandom::fill(&mut token).is_err() {
         return Turn::Alone;
     }
-    let token = crate::store::replay::hex(&token);
+    let token = crate::hex::hex(&token);
     let deadline = monotonic() + patience;
     let mut look = FIRST_LOOK;
     loop {
