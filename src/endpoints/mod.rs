@@ -212,8 +212,6 @@ impl Endpoints {
             return Some(CurrentSession::as_presented(&view));
         }
         match self.rechecks.confirm(&view, now).await {
-            // It may have been ended meanwhile.
-            _ if self.store.revocations().ended(&view.marks()).is_some() => None,
             recheck::Outcome::Kept => Some(CurrentSession::as_presented(&view)),
             recheck::Outcome::Confirmed(session) => {
                 let mut session = Session::clone(&session);

@@ -111,7 +111,7 @@ impl Standing {
         }
     }
 
-    /// What a re-check leaves of a session. Whoever asked has waited, so what was revoked meanwhile counts.
+    /// What a re-check leaves of a session.
     pub(super) fn after(
         outcome: Outcome,
         gate: &Gate,
@@ -119,10 +119,6 @@ impl Standing {
         request: &CleanRequest,
         now: UnixSeconds,
     ) -> Self {
-        if let Some(cause) = gate.endpoints.store.revocations().ended(&view.marks()) {
-            gate.metrics.session_ended(cause.as_str());
-            return Self::refused();
-        }
         match outcome {
             Outcome::Confirmed(session) => {
                 let mut session = Session::clone(&session);

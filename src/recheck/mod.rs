@@ -103,15 +103,24 @@ impl Rechecks {
 
     /// Confirms a session that may lack claims: what was known before these were asked for is no answer.
     pub async fn confirm_claims(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
-        self.confirm_since(view, now, self.claims_since).await
+        let outcome = self.confirm_since(view, now, self.claims_since).await;
+        self.unless_ended(view, outcome)
     }
 
     /// Confirms a session that is due: by one call to Logto for all who ask meanwhile, or with the result of an earlier one.
     ///
     /// The outcome of a call is that of whoever began it. For others only that counts which does not depend on how old
     /// their own cookie is, and a call that began before the change they ask about is no answer to them.
+    ///
+    /// Whoever asked has waited: what was revoked meanwhile counts, whatever Logto said.
     pub async fn confirm(self: &Arc<Self>, view: &SessionView, now: UnixSeconds) -> Outcome {
-        self.confirm_since(view, now, UnixSeconds::default()).await
+        let outcome = self.confirm_since(view, now, UnixSeconds::default()).await;
+        self.unless_ended(view, outcome)
+    }
+
+    fn unless_ended(&self, view: &SessionView, outcome: Outcome) -> Outcome {
+        let ended = self.store.revocations().ended(&view.marks());
+        ended.map_or(outcome, Outcome::Ended)
     }
 
     async fn confirm_since(
