@@ -5,7 +5,7 @@ use super::lasting::Lasting;
 use super::parts::{
     cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, upstream_host, worker_settings,
 };
-use super::routes::routes;
+use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -158,6 +158,7 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
+        settings: settings(config),
         header_rules,
         upstream: lasting.upstream,
         upstream_host: upstream_host(config),

@@ -8,6 +8,7 @@ use crate::policy::{
     Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
     Unauthenticated,
 };
+use crate::proxy::{RouteSettings, SettingsTable};
 use serde_json::Value;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
@@ -35,6 +36,12 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
         });
     }
     Ok(RouteTable::new(routes)?)
+}
+
+/// How requests are treated, by route.
+pub(super) fn settings(config: &Config) -> SettingsTable {
+    let routes = config.routes.iter().map(|_| RouteSettings {});
+    SettingsTable::new(RouteSettings {}, routes.collect())
 }
 
 /// The claims that conditions of routes read.

@@ -9,7 +9,9 @@ mod forward;
 mod pipeline;
 mod record;
 mod respond;
+mod route_settings;
 
 pub use counters::RouteCounters;
 pub use pipeline::Gate;
 pub use record::{AccessLog, SubjectInLog};
+pub use route_settings::{RouteSettings, SettingsTable};

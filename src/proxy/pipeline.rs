@@ -5,6 +5,7 @@ use super::counters::RouteCounters;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
+use super::route_settings::SettingsTable;
 use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
@@ -36,6 +37,8 @@ pub struct Gate {
     pub rechecks: Arc<Rechecks>,
     /// Who may pass where.
     pub routes: RouteTable,
+    /// How what may pass is treated, by route.
+    pub settings: SettingsTable,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
     /// How the upstream is reached. A worker whose pool was made of others makes a new one.

@@ -1,14 +1,18 @@
 //! `[[route]]`.
 
-use super::super::error::{ConfigError, Origin, Problem};
-use super::super::file;
-use super::super::keys::{Preset, ROUTE_KEYS};
-use super::super::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
-use super::super::node::{Entry, Node, Value};
-use super::super::reader::{Reader, choose, text_of};
-use super::super::value::{PublicUrl, RoutePath};
+mod field;
+mod matching;
+
 use super::access;
-use crate::policy::HostPattern;
+use crate::config::error::{ConfigError, Origin, Problem};
+use crate::config::file;
+use crate::config::keys::ROUTE_KEYS;
+use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::node::{Entry, Value};
+use crate::config::reader::{Reader, choose, text_of};
+use crate::config::value::{PublicUrl, RoutePath};
+use field::{field, text};
+use matching::{host, methods};
 
 /// What routes are checked against.
 pub(super) struct Around<'a> {
@@ -188,63 +192,6 @@ fn unknown(entry: &Entry, entries: &[Entry]) -> ConfigError {
     )
 }
 
-fn host(text: &str) -> Result<Option<String>, Problem> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let parsed = HostPattern::parse(text).map_err(|_| {
-        let problem =
-            Problem::new("expected a host such as `app.example.com` or `*.example.com`, without a port");
-        let is_other_script = !text.is_ascii();
-        problem.maybe_help(is_other_script.then(|| "write it as browsers send it: `xn--…`".to_owned()))
-    });
-    parsed.map(|host| Some(host.to_string()))
-}
-
-fn methods(reader: &mut Reader<'_>, entries: &[Entry], origin: &Origin) -> Option<Vec<String>> {
-    const KEY: &str = "route.methods";
-    let node = field(reader, entries, origin, KEY)?;
-    let is_given = entries.iter().any(|entry| entry.name == "methods");
-    let items = match node.value {
-        Value::Text(_) => vec![node],
-        Value::List(items) if items.is_empty() && is_given => {
-            let problem =
-                Problem::new("an empty list covers no request").help("leave the key out for all methods");
-            reader.fail_at(node.origin, KEY, problem);
-            return None;
-        }
-        Value::List(items) => items,
-        other => {
-            let problem = format!(
-                "expected a string or a list of strings, found {}",
-                other.describe()
-            );
-            reader.fail_at(node.origin, KEY, Problem::new(problem));
-            return None;
-        }
-    };
-    let mut methods = Vec::new();
-    for item in items {
-        let parsed = text_of(&item).and_then(method);
-        let method = reader.keep(item.origin, KEY, parsed)?;
-        if !methods.contains(&method) {
-            methods.push(method);
-        }
-    }
-    Some(methods)
-}
-
-fn method(text: &str) -> Result<String, Problem> {
-    if matches!(text, "CONNECT" | "TRACE") {
-        return Err(Problem::new("the proxy lets no such request pass"));
-    }
-    let fits = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-    if text.is_empty() || !text.bytes().all(fits) {
-        return Err(Problem::new("expected a method in capitals, such as `GET`"));
-    }
-    Ok(text.to_owned())
-}
-
 fn access(
     reader: &mut Reader<'_>,
     entries: &[Entry],
@@ -268,40 +215,4 @@ fn access(
         1 => Access::Optional,
         _ => Access::Authenticated,
     })
-}
-
-/// The value that a route gives a key, or its preset.
-fn field(reader: &mut Reader<'_>, entries: &[Entry], route: &Origin, key: &'static str) -> Option<Node> {
-    reader.asked.insert(key);
-    let definition = ROUTE_KEYS.iter().find(|definition| definition.path == key)?;
-    let given = entries
-        .iter()
-        .find(|entry| entry.name == definition.name())
-        .map(|entry| entry.node.clone());
-    match (given, definition.preset) {
-        (Some(node), _) => Some(node),
-        (None, Preset::Value(text)) => file::read_value(text, route),
-        (None, _) => {
-            reader.fail_at(
-                route.clone(),
-                key,
-                Problem::new("required").help(definition.meaning),
-            );
-            None
-        }
-    }
-}
-
-fn text<T>(
-    reader: &mut Reader<'_>,
-    entries: &[Entry],
-    route: &Origin,
-    key: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, Problem>,
-) -> Option<(T, Origin)> {
-    let node = field(reader, entries, route, key)?;
-    let parsed = text_of(&node).and_then(parse);
-    reader
-        .keep(node.origin.clone(), key, parsed)
-        .map(|value| (value, node.origin))
 }
