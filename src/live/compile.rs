@@ -158,7 +158,7 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
-        settings: settings(config),
+        settings: settings(config)?,
         header_rules,
         upstream: lasting.upstream,
         upstream_host: upstream_host(config),

@@ -2,6 +2,7 @@
 
 use super::error::CompileError;
 use crate::config::{self, AccessTable, ClaimValue, Config};
+use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
 use crate::policy::{
@@ -10,6 +11,7 @@ use crate::policy::{
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
     let mut routes = Vec::new();
@@ -32,6 +34,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            passes_preflights: route.cors == config::Cors::Pass,
             ..Route::default()
         });
     }
@@ -39,9 +42,34 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|_| RouteSettings {});
-    SettingsTable::new(RouteSettings {}, routes.collect())
+pub(super) fn settings(config: &Config) -> Result<SettingsTable, CompileError> {
+    let mut routes = Vec::new();
+    for route in &config.routes {
+        routes.push(RouteSettings {
+            cors: match &route.cors {
+                config::Cors::Off | config::Cors::Pass => None,
+                config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
+            },
+        });
+    }
+    Ok(SettingsTable::new(RouteSettings::default(), routes))
+}
+
+fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
+    let origins: Result<Vec<_>, _> = table
+        .origins
+        .iter()
+        .map(|text| OriginPattern::parse(text))
+        .collect();
+    let origins = origins.map_err(CorsError::from)?;
+    Ok(CorsPolicy::new(CorsRules {
+        origins: (!origins.is_empty()).then_some(origins),
+        methods: table.methods.clone(),
+        headers: table.headers.clone(),
+        expose: table.expose.clone(),
+        credentials: table.credentials,
+        max_age: table.max_age,
+    })?)
 }
 
 /// The claims that conditions of routes read.

@@ -5,6 +5,7 @@ use super::pipeline::Gate;
 use super::respond;
 use crate::clock::monotonic;
 use crate::http::body::Body;
+use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
@@ -28,6 +29,8 @@ pub(super) struct Outbound {
     session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
+    /// What the answer tells scripts of other origins.
+    cors: Option<Box<CorsGrant>>,
 }
 
 /// Session cookies sealed anew.
@@ -57,6 +60,15 @@ impl Outbound {
             // What is let pass without regard to who asks does not end with a session either.
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
+            cors: None,
+        }
+    }
+
+    /// The same, whose answer has this, wherever it comes from.
+    pub(super) fn telling(self, cors: Box<CorsGrant>) -> Self {
+        Self {
+            cors: Some(cors),
+            ..self
         }
     }
 
@@ -76,6 +88,7 @@ impl Outbound {
             reply,
             session,
             renewal,
+            cors,
         } = self;
         let in_flight = session.map(|session| admit(&gate, streams, session));
         let (message, client_side) = request.into_message();
@@ -90,7 +103,13 @@ impl Outbound {
         try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
                 Err(Some(sent)) => sent,
-                Err(None) => return reply.session_over(&gate.endpoints),
+                Err(None) => {
+                    let response = reply.session_over(&gate.endpoints);
+                    return match cors {
+                        Some(cors) => cors.on(response),
+                        None => response,
+                    };
+                }
                 Ok((never, _)) => match never {},
             };
             if sent.is_ok() {
@@ -118,7 +137,10 @@ impl Outbound {
             {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
-            response
+            match cors {
+                Some(cors) => cors.on(response),
+                None => response,
+            }
         })
     }
 }

@@ -129,6 +129,18 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.methods", Kind::TextList, "[]", "The methods, in capitals; `GET` covers `HEAD`. Empty: all."),
     value("route.access", Kind::TextOrTable, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one), `authenticated`, or a table of conditions that must all hold: [below](#who-may-pass)."),
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
+    value("route.cors", Kind::TextOrTable, r#""off""#, "Scripts of other origins: `off` (a preflight is judged as any request), `pass` (preflights go on to the app without a session), or a table that the proxy answers by: [below](#scripts-of-other-origins)."),
+];
+
+/// Every key of a table in `route.cors`.
+#[rustfmt::skip] // one key a line
+pub const CORS_KEYS: &[(&str, &str)] = &[
+    ("origins", "Whose scripts: origins as browsers write them (`https://www.example.com`, `http://localhost:5173`), `https://*.example.com` for every name below it, `null`, or `*` for all. Required."),
+    ("methods", "The methods that they may use; without it those of the route, or `GET`, `HEAD`, `POST`, `PUT`, `PATCH` and `DELETE`."),
+    ("headers", "The headers that they may set besides the harmless ones; `*`: any. Default `Content-Type`; `Authorization` is to be named."),
+    ("expose", "The headers of answers that they may read besides the usual ones; `*`: all, without credentials only."),
+    ("credentials", "Whether they may ask with the user's cookies and read the answer; default `false`. Never with `*` or `null` in `origins`."),
+    ("max_age", "How long a browser need not ask again, at most `24h`; default `10m`."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::cors::Cors;
 use crate::config::value::RoutePath;
 use ipnet::IpNet;
 use std::fmt;
@@ -17,6 +18,8 @@ pub struct RouteConfig {
     pub access: Access,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// What becomes of scripts of other origins.
+    pub cors: Cors,
 }
 
 /// `route.access`.

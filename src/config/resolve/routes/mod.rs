@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod cors;
 mod field;
 mod matching;
 
@@ -7,10 +8,11 @@ use super::access;
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
-use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::model::{Access, Cors, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{PublicUrl, RoutePath};
+use cors::cors;
 use field::{field, text};
 use matching::{host, methods};
 
@@ -77,6 +79,11 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if is_open && route.unauthenticated != Unauthenticated::Auto {
         reader.warnings.push(format!(
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
+        ));
+    }
+    if route.access == Access::Public && route.cors == Cors::Pass {
+        reader.warnings.push(format!(
+            "route {route}: cors = \"pass\" has no effect, since access lets every request pass"
         ));
     }
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
@@ -160,6 +167,8 @@ fn route(
             ],
         )
     });
+    let limited_to = methods.as_deref().unwrap_or_default();
+    let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
     let (path, path_origin) = path?;
     let route = RouteConfig {
         path,
@@ -167,6 +176,7 @@ fn route(
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        cors: cors?,
     };
     known.then_some((route, path_origin))
 }
