@@ -303,7 +303,8 @@ async fn failures_of_the_app_and_of_the_session_can_be_read_too() {
             .section("[limits]\nupstream_response_timeout = \"200ms\"")
             .start()
             .await;
-        let mut browser = world.signed_in("plain").await;
+        let mut browser = world.browser();
+        browser.sign_in("plain", "/").await;
         let answer = send(&mut browser, "GET", "/api/x", &[("origin", SITE)]).await;
         assert_eq!((answer.status, says(&answer)), (status, TO_SITE), "{answer:?}");
         // After a re-check, whose answer is made on another way.
