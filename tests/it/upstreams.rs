@@ -71,7 +71,8 @@ async fn each_upstream_is_told_the_host_that_its_route_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_waits_for_as_long_as_it_says() {
-    let silent = RawUpstream::start(|_, _| async {
+    let silent = RawUpstream::start(|wire, _| async move {
+        let _open = wire;
         tokio::time::sleep(Duration::from_secs(60)).await;
     })
     .await;
