@@ -1,6 +1,7 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config};
 use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
@@ -10,6 +11,7 @@ use crate::policy::{
     Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
+use crate::upstream::UpstreamId;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -42,17 +44,24 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config) -> Result<SettingsTable, CompileError> {
+pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> Result<SettingsTable, CompileError> {
+    let otherwise = RouteSettings {
+        upstream: UpstreamId::default(),
+        upstream_host: upstreams::host(&config.upstream_host),
+        cors: None,
+    };
     let mut routes = Vec::new();
-    for route in &config.routes {
+    for (route, upstream) in config.routes.iter().zip(upstreams) {
         routes.push(RouteSettings {
+            upstream,
+            upstream_host: upstreams::host(&route.upstream_host),
             cors: match &route.cors {
                 config::Cors::Off | config::Cors::Pass => None,
                 config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
             },
         });
     }
-    Ok(SettingsTable::new(RouteSettings::default(), routes))
+    Ok(SettingsTable::new(otherwise, routes))
 }
 
 fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {

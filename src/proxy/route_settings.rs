@@ -2,11 +2,16 @@
 
 use crate::http::cors::CorsPolicy;
 use crate::policy::Route;
+use crate::upstream::{UpstreamHost, UpstreamId};
 use std::sync::Arc;
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSettings {
+    /// Where they go.
+    pub upstream: UpstreamId,
+    /// What Host is named there.
+    pub upstream_host: UpstreamHost,
     /// What scripts of other origins may ask and read; `None`: nothing is said of them.
     pub cors: Option<Arc<CorsPolicy>>,
 }

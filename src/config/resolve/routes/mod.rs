@@ -3,6 +3,7 @@
 mod cors;
 mod field;
 mod matching;
+mod upstream;
 
 use super::access;
 use crate::config::error::{ConfigError, Origin, Problem};
@@ -11,7 +12,7 @@ use crate::config::keys::ROUTE_KEYS;
 use crate::config::model::{Access, Cors, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
-use crate::config::value::{PublicUrl, RoutePath};
+use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
 use cors::cors;
 use field::{field, text};
 use matching::{host, methods};
@@ -22,6 +23,9 @@ pub(super) struct Around<'a> {
     pub(super) logto: Option<&'a LogtoConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
+    pub(super) listen: &'a [ListenAddress],
+    pub(super) upstream: Option<&'a UpstreamAddress>,
+    pub(super) upstream_host: Option<&'a UpstreamHost>,
 }
 
 pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec<RouteConfig>> {
@@ -167,15 +171,21 @@ fn route(
             ],
         )
     });
+    let upstream = upstream::upstream(reader, entries, origin, around);
+    let timeout = upstream::timeout(reader, entries);
     let limited_to = methods.as_deref().unwrap_or_default();
     let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
     let (path, path_origin) = path?;
+    let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
         path,
         host: host?.0,
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        upstream,
+        upstream_host,
+        timeout: timeout?,
         cors: cors?,
     };
     known.then_some((route, path_origin))
