@@ -10,6 +10,7 @@ mod origin;
 pub use origin::{OriginError, OriginPattern};
 
 use super::list_items;
+use super::method_override::is_method_override;
 use ::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -78,8 +79,8 @@ pub enum CorsError {
     List(#[from] InvalidHeaderValue),
 }
 
-/// A preflight as browsers send it: `OPTIONS` with one `Origin` and one method, without a body and without credentials. What
-/// has any is an ordinary request.
+/// A preflight as browsers send it: `OPTIONS` with one `Origin` and one method, without a body, without credentials and
+/// without fields by which an app would take it for another method. What has any is an ordinary request.
 #[derive(Debug, Clone, Copy)]
 pub struct Preflight<'a> {
     origin: &'a HeaderValue,
@@ -116,6 +117,9 @@ impl<'a> Preflight<'a> {
             return None;
         }
         if headers.contains_key(COOKIE) || headers.contains_key(AUTHORIZATION) {
+            return None;
+        }
+        if headers.keys().any(is_method_override) {
             return None;
         }
         let asked = only(headers, &ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok()?;

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod grpc;
 pub mod hop_by_hop;
 pub mod host;
+pub mod method_override;
 pub mod navigation;
 pub mod request_id;
 pub mod target;

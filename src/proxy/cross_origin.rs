@@ -31,6 +31,10 @@ pub(super) fn preflight<'a>(
     let matched = route_of_what_follows(gate, &clean, &preflight);
     let route = matched.route();
     if let Some(policy) = &gate.settings.of(route).cors {
+        // Another proxy that only asks would take the answer, which has to be a 2xx, for leave to send the preflight on.
+        if clean.check().is_some() {
+            return Err((clean, record));
+        }
         record.judged(Fate::Preflight, route, gate.counters.of(route));
         let response = answer_preflight(policy, &preflight);
         return Ok(Next::Answered(record.finish(response)));

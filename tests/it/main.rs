@@ -23,6 +23,7 @@ mod command_line;
 mod cors;
 mod drills;
 mod explain;
+mod forward_auth;
 mod forwarded;
 mod harness;
 mod hosts;

@@ -191,6 +191,12 @@ fn a_preflight_is_what_browsers_send_and_nothing_else() {
             false,
         ),
         (
+            "another method by a field",
+            Method::OPTIONS,
+            &[origin, asks, ("x_http_method_override", "DELETE")],
+            false,
+        ),
+        (
             "cookies",
             Method::OPTIONS,
             &[origin, asks, ("cookie", "a=b")],
