@@ -46,7 +46,7 @@ pub(super) fn settings(config: &Config) -> SettingsTable {
 
 /// The claims that conditions of routes read.
 pub(super) fn claims_of_conditions(config: &Config) -> Result<Vec<ClaimPath>, CompileError> {
-    let mut claims = Vec::new();
+    let mut claims = super::organizations::claims(config)?;
     for route in &config.routes {
         if let config::Access::Table(table) = &route.access {
             claims.extend(

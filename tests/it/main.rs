@@ -25,6 +25,7 @@ mod explain;
 mod forwarded;
 mod harness;
 mod hosts;
+mod hugging_face;
 mod id_token;
 mod identity_headers;
 mod limits;

@@ -3,6 +3,7 @@
 mod access;
 mod endpoints;
 mod headers;
+mod hugging_face;
 mod logto;
 mod routes;
 mod session;
@@ -41,6 +42,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let trusted = trusted_proxies(reader);
     let workers = workers(reader);
     let logto = logto::logto(reader);
+    let hugging_face = hugging_face::hugging_face(reader);
     let sign_in = logto::sign_in(reader);
     let session = session::session(reader, public_url.as_ref());
     let endpoints = endpoints::endpoints(reader);
@@ -48,6 +50,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
         logto: logto.as_ref(),
+        hugging_face: hugging_face.as_ref(),
         public_url: public_url.as_ref(),
         cookie_domain: session
             .as_ref()
@@ -75,6 +78,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         trust_unix_peers,
         workers: workers?,
         logto: logto?,
+        hugging_face: hugging_face?,
         sign_in: sign_in?,
         session: session?,
         store: store?,

@@ -3,11 +3,13 @@
 mod field;
 mod matching;
 
-use super::access;
+use super::{access, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
-use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::model::{
+    Access, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, Unauthenticated,
+};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{PublicUrl, RoutePath};
@@ -18,6 +20,7 @@ use matching::{host, methods};
 pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
+    pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
 }
@@ -79,6 +82,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
         ));
     }
+    hugging_face::warn(reader, route, around.hugging_face);
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
         return;
     };
