@@ -11,6 +11,7 @@ mod pause;
 mod tests;
 
 use crate::back_channel::{self, BackChannel, CallFailure, SetupFailure};
+use crate::clock;
 use crate::secret::SecretText;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
@@ -88,7 +89,7 @@ impl HuggingFace {
     /// See [`AccountFailure`].
     pub async fn account(&self, token: &SecretText) -> Result<Account, AccountFailure> {
         let request = self.request(token).ok_or(AccountFailure::Refused)?;
-        if self.pause.is_on() {
+        if self.pause.is_on(clock::monotonic()) {
             return Err(AccountFailure::Away);
         }
         let sent = self
@@ -107,7 +108,7 @@ impl HuggingFace {
             // Said of one user's token, so that it must not count against everybody.
             Err(CallFailure::ServerError { status: 429 }) => Err(AccountFailure::Away),
             Err(_) => {
-                self.pause.failed();
+                self.pause.failed(clock::monotonic());
                 Err(AccountFailure::Away)
             }
         }

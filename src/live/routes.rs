@@ -5,8 +5,8 @@ use crate::config::{self, AccessTable, ClaimValue, Config};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
 use crate::policy::{
-    Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
-    Unauthenticated,
+    Access, Condition, EmailProof, HostPattern, Methods, OrganizationProof, PathPattern, Requirement, Route,
+    RouteTable, Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use serde_json::Value;
@@ -66,6 +66,11 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
     } else {
         EmailProof::None
     };
+    let organization_proof = if config.hugging_face.live_orgs == config::LiveOrgs::Required {
+        OrganizationProof::Asked
+    } else {
+        OrganizationProof::None
+    };
     let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
     let ip: Vec<_> = table.ip.iter().copied().map(canonical_network).collect();
     let mut conditions: Vec<Option<Condition>> = vec![
@@ -82,7 +87,7 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
         list(&table.email).map(|addresses| Condition::Email(addresses, proof)),
         list(&table.email_domain).map(|domains| Condition::EmailDomain(domains, proof)),
         list(&table.hf_user).map(Condition::HfUser),
-        list(&table.hf_org).map(Condition::HfOrg),
+        list(&table.hf_org).map(|organizations| Condition::HfOrg(organizations, organization_proof)),
     ];
     if let Some(claim) = &table.claim {
         let values = claim.any_of.iter().map(|value| match value {

@@ -71,6 +71,25 @@ fn join(logto: &Control) {
     set_organizations(logto, &[("65b000000000000000000001", "example-lab")]);
 }
 
+/// Leaves or joins on Hugging Face's own page, as somebody does who tries `logto-proxy dev`.
+async fn at_hugging_face(world: &World, member: &str) {
+    let page = format!("{}/huggingface/settings/organizations", world.logto_url);
+    let form = [
+        ("persona", "huggingface"),
+        ("organization", "65b000000000000000000001"),
+        ("member", member),
+    ];
+    let mut browser = world.browser();
+    let answer = browser.submit(page.parse().unwrap(), &form).await;
+    let shown = browser.follow(answer, |_| false).await.body;
+    let offered = if member == "yes" {
+        "Leave example-lab"
+    } else {
+        "Join example-lab"
+    };
+    assert!(shown.contains(offered), "{shown}");
+}
+
 /// What the user gets at the laboratory's door after the session is confirmed anew.
 async fn after_recheck(world: &World, browser: &mut Browser) -> u16 {
     world.hand.advance(DUE);
@@ -88,7 +107,7 @@ async fn who_leaves_the_organization_is_refused_after_the_re_check_and_who_comes
     let mut browser = signed_in(&world).await;
     assert_eq!(browser.fetch("/lab/x").await.status, 200);
     assert_eq!(world.logto.counts().hugging_face_userinfo, 1, "at the sign-in");
-    leave(&world.logto);
+    at_hugging_face(&world, "no").await;
     assert_eq!(browser.fetch("/lab/x").await.status, 200, "not due yet");
     assert_eq!(after_recheck(&world, &mut browser).await, 403);
     assert_eq!(browser.fetch("/lab/x").await.status, 403);
@@ -98,12 +117,14 @@ async fn who_leaves_the_organization_is_refused_after_the_re_check_and_who_comes
         2,
         "once for a re-check"
     );
-    join(&world.logto);
+    at_hugging_face(&world, "yes").await;
     assert_eq!(after_recheck(&world, &mut browser).await, 200);
     let known = account(&mut browser).await;
     assert_eq!(
         known["details"]["rawData"]["orgs"],
-        json!([{"sub": "65b000000000000000000001", "name": "example-lab", "preferred_username": "example-lab",
+        json!([{"sub": "65b000000000000000000002", "name": "example-models", "preferred_username": "example-models",
+                "roleInOrg": "contributor", "isEnterprise": false},
+               {"sub": "65b000000000000000000001", "name": "example-lab", "preferred_username": "example-lab",
                 "roleInOrg": "contributor", "isEnterprise": false}])
     );
     assert!(known["orgs_checked_at"].as_u64().unwrap() > 0);
@@ -209,6 +230,7 @@ async fn without_a_stored_token_the_snapshot_counts_unless_it_is_not_to() {
 
     let required = world.text.replace("\"auto\"", "\"required\"");
     assert_eq!(world.reload(&required).await, Reloaded::Applied);
+    assert_eq!(browser.fetch("/lab/x").await.status, 403, "at once");
     assert_eq!(after_recheck(&world, &mut browser).await, 403);
     let mut other = signed_in(&world).await;
     assert_eq!(other.fetch("/lab/x").await.status, 403);
