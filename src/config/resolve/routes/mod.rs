@@ -2,6 +2,7 @@
 
 mod field;
 mod matching;
+mod upstream;
 
 use super::{access, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
@@ -12,7 +13,7 @@ use crate::config::model::{
 };
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
-use crate::config::value::{PublicUrl, RoutePath};
+use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
 use field::{field, text};
 use matching::{host, methods};
 
@@ -23,6 +24,9 @@ pub(super) struct Around<'a> {
     pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
+    pub(super) listen: &'a [ListenAddress],
+    pub(super) upstream: Option<&'a UpstreamAddress>,
+    pub(super) upstream_host: Option<&'a UpstreamHost>,
 }
 
 pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec<RouteConfig>> {
@@ -164,13 +168,19 @@ fn route(
             ],
         )
     });
+    let upstream = upstream::upstream(reader, entries, origin, around);
+    let timeout = upstream::timeout(reader, entries);
     let (path, path_origin) = path?;
+    let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
         path,
         host: host?.0,
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        upstream,
+        upstream_host,
+        timeout: timeout?,
     };
     known.then_some((route, path_origin))
 }
