@@ -29,6 +29,7 @@ mod hosts;
 mod hugging_face;
 mod id_token;
 mod identity_headers;
+mod import;
 mod limits;
 mod logto_outage;
 mod loop_stop;
