@@ -1,9 +1,11 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod cors;
 mod hugging_face;
 mod process;
 mod routes;
 
+pub use cors::{Cors, CorsTable};
 pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};

@@ -20,6 +20,7 @@ mod binding;
 mod callback;
 mod callback_once;
 mod command_line;
+mod cors;
 mod drills;
 mod explain;
 mod forward_auth;
