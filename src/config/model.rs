@@ -1,8 +1,10 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod cors;
 mod process;
 mod routes;
 
+pub use cors::{Cors, CorsTable};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
 

@@ -135,6 +135,18 @@ pub const ROUTE_KEYS: &[Key] = &[
     computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
     computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
     computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
+    value("route.cors", Kind::TextOrTable, r#""off""#, "Scripts of other origins: `off` (a preflight is judged as any request), `pass` (preflights go on to the app without a session), or a table that the proxy answers by: [below](#scripts-of-other-origins)."),
+];
+
+/// Every key of a table in `route.cors`.
+#[rustfmt::skip] // one key a line
+pub const CORS_KEYS: &[(&str, &str)] = &[
+    ("origins", "Whose scripts: origins as browsers write them (`https://www.example.com`, `http://localhost:5173`), `https://*.example.com` for every name below it, `null`, or `*` for all. Required."),
+    ("methods", "The methods that they may use; without it those of the route, or `GET`, `HEAD`, `POST`, `PUT`, `PATCH` and `DELETE`."),
+    ("headers", "The headers that they may set besides the harmless ones; `*`: any. Default `Content-Type`; `Authorization` is to be named."),
+    ("expose", "The headers of answers that they may read besides the usual ones; `*`: all, without credentials only."),
+    ("credentials", "Whether they may ask with the user's cookies and read the answer; default `false`. Never with `*` or `null` in `origins`."),
+    ("max_age", "How long a browser need not ask again, at most `24h`; default `10m`."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.
