@@ -152,6 +152,14 @@ impl Chromium {
         .await;
     }
 
+    /// Waits until the page has an element.
+    pub async fn appears(&self, selector: &str) {
+        eventually(&format!("{selector} is there"), || async {
+            self.has(selector).await.then_some(())
+        })
+        .await;
+    }
+
     /// Whether the page has an element now.
     pub async fn has(&self, selector: &str) -> bool {
         match self.client.find(Locator::Css(selector)).await {
