@@ -1,9 +1,11 @@
 //! The apps of `examples/`, each with its real framework and server, signed in to and out of in a browser.
 
 mod guides;
+mod spaces;
 
 use crate::support::runner::Scenarios;
 
 pub fn add_to(scenarios: &mut Scenarios) {
     guides::add_to(scenarios);
+    spaces::add_to(scenarios);
 }

@@ -120,6 +120,15 @@ impl Example {
         .await;
     }
 
+    /// Waits until a script gives a text.
+    pub async fn evaluates(&self, script: &str, text: &str) {
+        let script = format!("return {script}");
+        eventually(&format!("the page shows {text:?}"), || async {
+            (self.browser.run(&script).await == text).then_some(())
+        })
+        .await;
+    }
+
     /// On the sign-in page that is shown: picks a persona, by way of the Hugging Face page where that is the way.
     pub async fn choose(&self, persona: &str) {
         let choice = format!("button[name=persona][value={persona}]");
