@@ -6,7 +6,7 @@
 
 use super::claims::{ClaimPath, Claims};
 pub use super::encoding::Encoding;
-use super::owned::OwnedNames;
+use super::owned::{self, OwnedNames};
 pub use super::projected::ProjectedHeaders;
 use crate::http::folding::{fold, folded_equals};
 use http::HeaderValue;
@@ -54,7 +54,12 @@ pub enum Source {
         encoding: Encoding,
         /// What stands between the items of a list: 1 to 8 printable ASCII characters, no letter, digit or `%`.
         join: String,
+        /// What stands before the value: not empty only in the headers of a [`Preset`](super::Preset).
+        prefix: &'static str,
     },
+    /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
+    /// every request.
+    Host,
     /// The same value for every signed-in user.
     Constant(HeaderValue),
 }
@@ -91,6 +96,7 @@ pub enum HeaderRulesError {
 #[derive(Debug, Clone)]
 pub struct HeaderRules {
     rules: Vec<HeaderRule>,
+    host_names: Box<[HeaderName]>,
     owned: OwnedNames,
     fingerprint: u64,
 }
@@ -102,6 +108,7 @@ impl HeaderRule {
             path,
             encoding: Encoding::Percent,
             join: ",".to_owned(),
+            prefix: "",
         };
         Self { name, source }
     }
@@ -136,7 +143,9 @@ impl HeaderRules {
         }
         let owned = OwnedNames::new(rules.iter().map(|rule| &rule.name));
         let fingerprint = fingerprint(&rules);
+        let of_host = rules.iter().filter(|rule| rule.source == Source::Host);
         Ok(Self {
+            host_names: of_host.map(|rule| rule.name.clone()).collect(),
             rules,
             owned,
             fingerprint,
@@ -190,7 +199,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) => None,
+            Source::Constant(_) | Source::Host => None,
         });
         paths.collect()
     }
@@ -202,12 +211,32 @@ impl HeaderRules {
             .iter()
             .zip(0_u8..)
             .filter_map(|(rule, position)| match &rule.source {
-                Source::Claim { path, encoding, join } => {
-                    Some((position, encoding.write(claims.at(path)?, join)?))
+                Source::Claim {
+                    path,
+                    encoding,
+                    join,
+                    prefix,
+                } => {
+                    let value = encoding.write(claims.at(path)?, join)?;
+                    Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) => None,
+                Source::Constant(_) | Source::Host => None,
             });
         ProjectedHeaders::collect(values)
+    }
+
+    /// The owned names that there is a word for, each once: those of the rules, of the default headers, and the single ones that
+    /// are always owned. Whole families are owned besides.
+    pub fn names(&self) -> Vec<HeaderName> {
+        let mut names: Vec<HeaderName> = Vec::new();
+        let rules = self.rules.iter().map(|rule| rule.name.clone());
+        let defaults = Self::defaults().into_iter().map(|rule| rule.name);
+        for name in rules.chain(defaults).chain(owned::names()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// Is this a name a client may not send, in whatever spelling?
@@ -224,8 +253,15 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } => None,
+            Source::Claim { .. } | Source::Host => None,
         })
+    }
+
+    /// Puts the host that a request names under the names of the rules that ask for it.
+    pub fn apply_host(&self, host: &HeaderValue, headers: &mut HeaderMap) {
+        for name in &self.host_names {
+            headers.insert(name.clone(), host.clone());
+        }
     }
 
     /// The name of the claim rule at a position.
@@ -234,9 +270,16 @@ impl HeaderRules {
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } => Some(&rule.name),
-                Source::Constant(_) => None,
+                Source::Constant(_) | Source::Host => None,
             })
     }
+}
+
+fn prefixed(prefix: &str, value: HeaderValue) -> Option<HeaderValue> {
+    if prefix.is_empty() {
+        return Some(value);
+    }
+    HeaderValue::from_bytes(&[prefix.as_bytes(), value.as_bytes()].concat()).ok()
 }
 
 fn default_rules(pairs: &[(&'static str, &str)]) -> Vec<HeaderRule> {
@@ -260,17 +303,23 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
         hash.update(part);
     }
     let mut hash = Sha256::new();
-    feed(&mut hash, b"headers/1");
+    feed(&mut hash, b"headers/2");
     for rule in rules {
         feed(&mut hash, rule.name.as_str().as_bytes());
         match &rule.source {
-            Source::Claim { path, encoding, join } => {
+            Source::Claim {
+                path,
+                encoding,
+                join,
+                prefix,
+            } => {
                 feed(&mut hash, path.to_string().as_bytes());
                 feed(&mut hash, encoding.as_str().as_bytes());
                 feed(&mut hash, join.as_bytes());
+                feed(&mut hash, prefix.as_bytes());
             }
-            // Constants are not in the projected values; only their position counts.
-            Source::Constant(_) => feed(&mut hash, b""),
+            // Constants and what a request says are not in the projected values; only their position counts.
+            Source::Constant(_) | Source::Host => feed(&mut hash, b""),
         }
     }
     let digest: [u8; 32] = hash.finalize().into();

@@ -1,7 +1,9 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config};
+use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
 use crate::policy::{
@@ -9,7 +11,9 @@ use crate::policy::{
     Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
+use crate::upstream::UpstreamId;
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
     let mut routes = Vec::new();
@@ -32,6 +36,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            passes_preflights: route.cors == config::Cors::Pass,
             ..Route::default()
         });
     }
@@ -39,9 +44,41 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|_| RouteSettings {});
-    SettingsTable::new(RouteSettings {}, routes.collect())
+pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> Result<SettingsTable, CompileError> {
+    let otherwise = RouteSettings {
+        upstream: UpstreamId::default(),
+        upstream_host: upstreams::host(&config.upstream_host),
+        cors: None,
+    };
+    let mut routes = Vec::new();
+    for (route, upstream) in config.routes.iter().zip(upstreams) {
+        routes.push(RouteSettings {
+            upstream,
+            upstream_host: upstreams::host(&route.upstream_host),
+            cors: match &route.cors {
+                config::Cors::Off | config::Cors::Pass => None,
+                config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
+            },
+        });
+    }
+    Ok(SettingsTable::new(otherwise, routes))
+}
+
+fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
+    let origins: Result<Vec<_>, _> = table
+        .origins
+        .iter()
+        .map(|text| OriginPattern::parse(text))
+        .collect();
+    let origins = origins.map_err(CorsError::from)?;
+    Ok(CorsPolicy::new(CorsRules {
+        origins: (!origins.is_empty()).then_some(origins),
+        methods: table.methods.clone(),
+        headers: table.headers.clone(),
+        expose: table.expose.clone(),
+        credentials: table.credentials,
+        max_age: table.max_age,
+    })?)
 }
 
 /// The claims that conditions of routes read.

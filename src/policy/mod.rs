@@ -18,7 +18,7 @@ mod table;
 
 pub use caller::{Caller, Machine, RequestFacts, User};
 pub use condition::Why;
-pub use decide::{Decision, Permit, Reason, Refusal, decide};
+pub use decide::{Decision, Permit, Reason, Refusal, decide, permit_preflight};
 pub use host::{HostPattern, HostPatternError};
 pub use methods::Methods;
 pub use paths::TooManyCombinations;

@@ -4,16 +4,18 @@ use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
 use crate::clock::monotonic;
+use crate::endpoints::forward_auth;
 use crate::http::body::Body;
+use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, InFlight};
-use crate::upstream::{self, Pool, UpstreamRequest};
+use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
-use futures_util::future::try_join;
+use futures_util::future::{Either, ready, try_join};
 use hyper::upgrade::OnUpgrade;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -23,11 +25,16 @@ use std::task::Poll;
 /// A permitted request on its way, and what its answer will take.
 pub(super) struct Outbound {
     request: UpstreamRequest,
+    upstream: UpstreamId,
     reply: respond::FailureReply,
     /// The session it depends on.
     session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
+    /// What the answer tells scripts of other origins.
+    cors: Option<Box<CorsGrant>>,
+    /// Another proxy sends it, and only asks.
+    is_check: bool,
 }
 
 /// Session cookies sealed anew.
@@ -41,9 +48,15 @@ impl Outbound {
     /// sets.
     pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
         let reply = respond::FailureReply::of(&clean);
-        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
-            gate.cookies.is_own(name)
-        });
+        let is_check = clean.check().is_some();
+        let settings = gate.settings.of(permit.route());
+        let request = UpstreamRequest::new(
+            clean,
+            permit,
+            &gate.header_rules,
+            &settings.upstream_host,
+            |name| gate.cookies.is_own(name),
+        );
         let Standing { session, renewal, .. } = standing;
         let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {
@@ -53,14 +66,33 @@ impl Outbound {
         });
         Self {
             request,
+            upstream: settings.upstream,
             reply,
             // What is let pass without regard to who asks does not end with a session either.
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
+            is_check,
+            cors: None,
         }
     }
 
-    /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
+    /// The same, whose answer has this, wherever it comes from.
+    pub(super) fn telling(self, cors: Box<CorsGrant>) -> Self {
+        Self {
+            cors: Some(cors),
+            ..self
+        }
+    }
+
+    /// What another proxy is told, which sends the request itself.
+    fn permitted(self, gate: &Gate) -> Response<Body> {
+        let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
+        let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
+        let (message, _) = self.request.into_message();
+        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+    }
+
+    /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
     #[allow(
         clippy::result_large_err,
         reason = "boxed, each answer would cost an allocation"
@@ -68,14 +100,20 @@ impl Outbound {
     pub(super) fn forward<'a>(
         self,
         gate: Arc<Gate>,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
+        if self.is_check {
+            return Either::Left(ready(self.permitted(&gate)));
+        }
         let Self {
             request,
+            upstream,
             reply,
             session,
             renewal,
+            cors,
+            is_check: _,
         } = self;
         let in_flight = session.map(|session| admit(&gate, streams, session));
         let (message, client_side) = request.into_message();
@@ -85,12 +123,21 @@ impl Outbound {
             None => Poll::Pending::<Result<Infallible, _>>,
         });
         let begun = monotonic();
-        let sent = pool.send(message).map(|sent| Err::<Infallible, _>(Some(sent)));
+        let sent = pools
+            .of(upstream)
+            .send(message)
+            .map(|sent| Err::<Infallible, _>(Some(sent)));
         // The first of them to come ends the other; the end of the session is asked for first.
-        try_join(stopped, sent).map(move |ended| {
+        Either::Right(try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
                 Err(Some(sent)) => sent,
-                Err(None) => return reply.session_over(&gate.endpoints),
+                Err(None) => {
+                    let response = reply.session_over(&gate.endpoints);
+                    return match cors {
+                        Some(cors) => cors.on(response),
+                        None => response,
+                    };
+                }
                 Ok((never, _)) => match never {},
             };
             if sent.is_ok() {
@@ -108,8 +155,9 @@ impl Outbound {
                     }
                 }
                 Err(error) => {
-                    gate.metrics.upstream_failed(error.label());
-                    tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
+                    let upstream = gate.upstreams.of(upstream).address.to_string();
+                    gate.metrics.upstream_failed(&upstream, error.label());
+                    tracing::warn!(%error, upstream, request_id = reply.request_id(), "the upstream gave no answer");
                     reply.upstream_failed(&gate.endpoints, &error)
                 }
             };
@@ -118,8 +166,11 @@ impl Outbound {
             {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
-            response
-        })
+            match cors {
+                Some(cors) => cors.on(response),
+                None => response,
+            }
+        }))
     }
 }
 

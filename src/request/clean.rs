@@ -1,5 +1,6 @@
 //! The clean request: what policy may judge and the upstream may be sent.
 
+use super::CheckForm;
 use crate::http::body::Body;
 use crate::http::forwarded::Client;
 use crate::http::host::HostAndPort;
@@ -22,6 +23,7 @@ pub struct CleanRequest {
     pub(super) upgrade: Upgrade,
     pub(super) on_upgrade: Option<OnUpgrade>,
     pub(super) request_id: HeaderValue,
+    pub(super) check: Option<CheckForm>,
 }
 
 /// A clean request taken apart, for whoever turns it into the next thing.
@@ -31,6 +33,8 @@ pub struct CleanParts {
     pub method: Method,
     /// The target, to be sent on byte for byte.
     pub target: RequestTarget,
+    /// The one host that the client named.
+    pub host: HostAndPort,
     /// Fields without hop-by-hop ones and without any that the proxy owns; forwarding fields are written.
     pub headers: HeaderMap,
     /// The body, not read yet: nobody has answered `100 Continue`. It fails beyond `limits.body_bytes`.
@@ -82,6 +86,12 @@ impl CleanRequest {
         &self.request_id
     }
 
+    /// When another proxy only asks whether this request may pass, and will forward it itself: how it asks. Everything else
+    /// here is then about the request that it describes, but for the body.
+    pub const fn check(&self) -> Option<CheckForm> {
+        self.check
+    }
+
     /// Whether there is a body that nobody has read yet.
     pub fn has_body(&self) -> bool {
         !self.body.is_end_stream()
@@ -92,6 +102,7 @@ impl CleanRequest {
         CleanParts {
             method: self.method,
             target: self.target,
+            host: self.host,
             headers: self.headers,
             body: Body::streamed(self.body).with_limit(self.body_limit),
             upgrade: self.upgrade,

@@ -5,7 +5,7 @@
 
 use crate::http::body::Body;
 use crate::http::cookies;
-use crate::http::folding::folded_equals;
+use crate::http::method_override::is_method_override;
 use crate::http::upgrade::Upgrade;
 use crate::identity::HeaderRules;
 use crate::policy::Permit;
@@ -14,9 +14,10 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 /// What `Host` the upstream sees.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum UpstreamHost {
     /// The one that the client named. The default.
+    #[default]
     Keep,
     /// Always this one.
     Replace(HeaderValue),
@@ -44,6 +45,7 @@ impl UpstreamRequest {
         if permit.depends_on_method() {
             remove_method_overrides(&mut parts.headers);
         }
+        rules.apply_host(parts.host.as_header_value(), &mut parts.headers);
         if let Some(identity) = permit.identity() {
             identity.apply(rules, &mut parts.headers);
         }
@@ -74,14 +76,9 @@ impl UpstreamRequest {
 
 /// Some frameworks take a method from these fields; what was judged was the one in the request line.
 fn remove_method_overrides(headers: &mut HeaderMap) {
-    const NAMES: [&[u8]; 3] = [b"x-http-method", b"x-http-method-override", b"x-method-override"];
     let overrides: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| {
-            NAMES
-                .iter()
-                .any(|known| folded_equals(name.as_str().as_bytes(), known))
-        })
+        .filter(|name| is_method_override(name))
         .cloned()
         .collect();
     for name in overrides {

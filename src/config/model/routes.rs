@@ -1,8 +1,10 @@
 //! `[[route]]`.
 
-use crate::config::value::RoutePath;
+use super::cors::Cors;
+use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ipnet::IpNet;
 use std::fmt;
+use std::time::Duration;
 
 /// One `[[route]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,14 @@ pub struct RouteConfig {
     pub access: Access,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Where its requests go; the one at the top of the file unless it says otherwise.
+    pub upstream: UpstreamAddress,
+    /// The `Host` seen there.
+    pub upstream_host: UpstreamHost,
+    /// How long its upstream may take to begin an answer; `None`: as all.
+    pub timeout: Option<Duration>,
+    /// What becomes of scripts of other origins.
+    pub cors: Cors,
 }
 
 /// `route.access`.

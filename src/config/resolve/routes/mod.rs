@@ -1,16 +1,19 @@
 //! `[[route]]`.
 
+mod cors;
 mod field;
 mod matching;
+mod upstream;
 
 use super::access;
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
-use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::model::{Access, Cors, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
-use crate::config::value::{PublicUrl, RoutePath};
+use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
+use cors::cors;
 use field::{field, text};
 use matching::{host, methods};
 
@@ -20,6 +23,9 @@ pub(super) struct Around<'a> {
     pub(super) logto: Option<&'a LogtoConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
+    pub(super) listen: &'a [ListenAddress],
+    pub(super) upstream: Option<&'a UpstreamAddress>,
+    pub(super) upstream_host: Option<&'a UpstreamHost>,
 }
 
 pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec<RouteConfig>> {
@@ -77,6 +83,11 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if is_open && route.unauthenticated != Unauthenticated::Auto {
         reader.warnings.push(format!(
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
+        ));
+    }
+    if route.access == Access::Public && route.cors == Cors::Pass {
+        reader.warnings.push(format!(
+            "route {route}: cors = \"pass\" has no effect, since access lets every request pass"
         ));
     }
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
@@ -160,13 +171,22 @@ fn route(
             ],
         )
     });
+    let upstream = upstream::upstream(reader, entries, origin, around);
+    let timeout = upstream::timeout(reader, entries);
+    let limited_to = methods.as_deref().unwrap_or_default();
+    let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
     let (path, path_origin) = path?;
+    let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
         path,
         host: host?.0,
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        upstream,
+        upstream_host,
+        timeout: timeout?,
+        cors: cors?,
     };
     known.then_some((route, path_origin))
 }
