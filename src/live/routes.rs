@@ -7,8 +7,8 @@ use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
 use crate::policy::{
-    Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
-    Unauthenticated,
+    Access, Condition, EmailProof, HostPattern, Methods, OrganizationProof, PathPattern, Requirement, Route,
+    RouteTable, Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use crate::upstream::UpstreamId;
@@ -83,7 +83,7 @@ fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
 
 /// The claims that conditions of routes read.
 pub(super) fn claims_of_conditions(config: &Config) -> Result<Vec<ClaimPath>, CompileError> {
-    let mut claims = Vec::new();
+    let mut claims = super::organizations::claims(config)?;
     for route in &config.routes {
         if let config::Access::Table(table) = &route.access {
             claims.extend(
@@ -103,6 +103,11 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
     } else {
         EmailProof::None
     };
+    let organization_proof = if config.hugging_face.live_orgs == config::LiveOrgs::Required {
+        OrganizationProof::Asked
+    } else {
+        OrganizationProof::None
+    };
     let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
     let ip: Vec<_> = table.ip.iter().copied().map(canonical_network).collect();
     let mut conditions: Vec<Option<Condition>> = vec![
@@ -119,7 +124,7 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
         list(&table.email).map(|addresses| Condition::Email(addresses, proof)),
         list(&table.email_domain).map(|domains| Condition::EmailDomain(domains, proof)),
         list(&table.hf_user).map(Condition::HfUser),
-        list(&table.hf_org).map(Condition::HfOrg),
+        list(&table.hf_org).map(|organizations| Condition::HfOrg(organizations, organization_proof)),
     ];
     if let Some(claim) = &table.claim {
         let values = claim.any_of.iter().map(|value| match value {

@@ -23,6 +23,6 @@ pub use host::{HostPattern, HostPatternError};
 pub use methods::Methods;
 pub use paths::TooManyCombinations;
 pub use pattern::{PathPattern, PatternError};
-pub use requirement::{Condition, EmailProof, Requirement, Unmet};
+pub use requirement::{Condition, EmailProof, OrganizationProof, Requirement, Unmet};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Matched, RouteConflict, RouteTable};

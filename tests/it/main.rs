@@ -27,6 +27,7 @@ mod forward_auth;
 mod forwarded;
 mod harness;
 mod hosts;
+mod hugging_face;
 mod id_token;
 mod identity_headers;
 mod import;

@@ -5,11 +5,13 @@ mod field;
 mod matching;
 mod upstream;
 
-use super::access;
+use super::{access, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
-use crate::config::model::{Access, Cors, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::model::{
+    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, Unauthenticated,
+};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
@@ -21,6 +23,7 @@ use matching::{host, methods};
 pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
+    pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
     pub(super) listen: &'a [ListenAddress],
@@ -85,6 +88,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
         ));
     }
+    hugging_face::warn(reader, route, around.hugging_face);
     if route.access == Access::Public && route.cors == Cors::Pass {
         reader.warnings.push(format!(
             "route {route}: cors = \"pass\" has no effect, since access lets every request pass"
