@@ -13,6 +13,7 @@
 )]
 
 mod browser;
+mod examples;
 mod fronts;
 mod logout;
 mod oidc_provider;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     logout::add_to(&mut scenarios);
     outage::add_to(&mut scenarios);
     browser::add_to(&mut scenarios);
+    examples::add_to(&mut scenarios);
     silent::add_to(&mut scenarios);
     sessions_page::add_to(&mut scenarios);
     fronts::add_to(&mut scenarios);
