@@ -6,7 +6,7 @@ use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
 use crate::config::{Config, StoreConfig};
 use crate::live::{self, Compiled};
-use crate::policy::{Access, RouteTable, Unauthenticated};
+use crate::policy::{Access, Route, RouteTable, Unauthenticated};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use std::process::ExitCode;
@@ -45,7 +45,9 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
     section("Settings", &owned(summary.settings));
     section("Register in Logto", &owned(summary.register));
     say(format_args!("\nRoutes, the most specific wins"));
-    for line in route_lines(&compiled.gate.routes) {
+    for line in route_lines(&compiled.gate.routes, |route| {
+        compiled.gate.settings.of(route).bearer
+    }) {
         say(format_args!("  {line}"));
     }
     section("Headers besides the default ones", &summary.headers);
@@ -73,7 +75,7 @@ pub(super) fn rehearse(config: &Config) -> Result<(Compiled, Runtime), ExitCode>
 }
 
 /// Path, methods, host, what opens it and what somebody without a session gets, in columns.
-fn route_lines(routes: &RouteTable) -> Vec<String> {
+fn route_lines(routes: &RouteTable, takes_tokens: impl Fn(&Route) -> bool) -> Vec<String> {
     let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
     let rows: Vec<[String; 3]> = routes
         .iter()
@@ -99,8 +101,13 @@ fn route_lines(routes: &RouteTable) -> Vec<String> {
             (_, Unauthenticated::Redirect) => "goes to the sign-in",
             (_, Unauthenticated::Status401) => "401",
         };
+        let tokens = if takes_tokens(route) {
+            "bearer tokens count; "
+        } else {
+            ""
+        };
         format!(
-            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  without a session: {without}",
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  {tokens}without a session: {without}",
             route.access
         )
     });

@@ -1,4 +1,4 @@
-//! Header values made of one user's claims, in the form in which a session carries them.
+//! Header values that say who one caller is, in the form in which a session carries them.
 //!
 //! Promises that putting them on a request copies no value: all are slices of one buffer. Refuses to know claims and
 //! encodings. They belong to the rules they were made by; whoever keeps them keeps the rules' fingerprint beside them.
@@ -11,7 +11,7 @@ use http::header::HeaderMap;
 /// Longest header value kept, in bytes; a longer one could not travel in a request anyway.
 const LONGEST_VALUE: usize = 16 * 1024;
 
-/// Values for the claim rules of a [`HeaderRules`], by the rules' position.
+/// Values for the rules of a [`HeaderRules`] that are no constants, by the rules' position.
 ///
 /// As bytes: for each value the rule's position (1 byte), its length (2 bytes, big-endian) and itself.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl ProjectedHeaders {
     /// Puts the values, and the rules' constants, on a request, in place of anything that is there under their names.
     pub fn apply(&self, rules: &HeaderRules, headers: &mut HeaderMap) {
         for (position, value) in self.values() {
-            if let Some(name) = rules.claim_header(position) {
+            if let Some(name) = rules.projected_header(position) {
                 headers.insert(name.clone(), value);
             }
         }

@@ -40,8 +40,10 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 
 /// How requests are treated, by route.
 pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|_| RouteSettings {});
-    SettingsTable::new(RouteSettings {}, routes.collect())
+    let routes = config.routes.iter().map(|route| RouteSettings {
+        bearer: route.takes_bearer(),
+    });
+    SettingsTable::new(RouteSettings::default(), routes.collect())
 }
 
 /// The claims that conditions of routes read.

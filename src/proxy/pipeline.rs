@@ -1,11 +1,13 @@
 //! The steps of a request, in order, on one screen.
 
 use super::authenticate::{Standing, authenticate};
+use super::bearer;
 use super::counters::RouteCounters;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
 use super::route_settings::SettingsTable;
+use crate::bearer::Bearers;
 use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
@@ -18,7 +20,7 @@ use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
 use crate::upstream::{self, Pool, UpstreamHost};
-use ::http::Response;
+use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub struct Gate {
     pub endpoints: Endpoints,
     /// The session cookies.
     pub cookies: Arc<SessionCookies>,
+    /// Whose bearer tokens are whose; `None` where no route takes any.
+    pub bearers: Option<Bearers>,
     /// Asking Logto whether sessions still hold.
     pub rechecks: Arc<Rechecks>,
     /// Who may pass where.
@@ -111,6 +115,11 @@ impl Gate {
             return Next::Answered(record.finish(response));
         }
 
+        if let Some(bearers) = bearer::asked(&self, &clean) {
+            let (bearers, pool) = (bearers.clone(), pool.clone());
+            return Next::Own(Box::pin(self.by_token(bearers, clean, record, pool, streams)));
+        }
+
         let now = self.clock.now();
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
@@ -130,7 +139,7 @@ impl Gate {
     }
 
     /// The route of a request.
-    fn matched(&self, clean: &CleanRequest) -> Matched<'_> {
+    pub(super) fn matched(&self, clean: &CleanRequest) -> Matched<'_> {
         self.routes.find(&RequestFacts {
             method: clean.method().as_str(),
             host: clean.host().host(),
@@ -172,10 +181,47 @@ impl Gate {
             self.rechecks.confirm(&view, now).await
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
+        self.settle(clean, standing, record, &pool, streams).await
+    }
+
+    /// Takes a caller by what the bearer token says, and decides.
+    async fn by_token(
+        self: Arc<Self>,
+        bearers: Bearers,
+        mut clean: CleanRequest,
+        mut record: Record,
+        pool: Pool,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
+        match bearer::authenticate(&self, &bearers, &mut clean).await {
+            Ok(standing) => {
+                record.caller(&standing);
+                self.settle(clean, standing, record, &pool, streams).await
+            }
+            Err(error) => {
+                let route = self.matched(&clean).route();
+                record.judged(Fate::SignIn, route, self.counters.of(route));
+                tracing::debug!(reason = error.reason(), "a bearer token lets nobody pass");
+                let mut response = bearer::answer(&error, *clean.method() == Method::HEAD);
+                respond::close_if_body_unread(clean.has_body(), response.headers_mut());
+                record.finish(response)
+            }
+        }
+    }
+
+    /// Decides, and sees it through.
+    async fn settle(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        standing: Standing,
+        record: Record,
+        pool: &Pool,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
         match Arc::clone(&self).decide(clean, standing, record) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
-            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pool, streams).await),
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, pool, streams).await),
         }
     }
 
@@ -207,6 +253,7 @@ impl Gate {
             Decision::SignIn(route) => {
                 record.judged(Fate::SignIn, route, self.counters.of(route));
                 let unauthenticated = route.unauthenticated;
+                let takes_bearer = self.settings.of(route).bearer;
                 return Next::Own(Box::pin(async move {
                     let mut response = respond::unauthenticated(
                         &self.endpoints,
@@ -215,6 +262,9 @@ impl Gate {
                         standing.renewable,
                     )
                     .await;
+                    if takes_bearer {
+                        bearer::offer(&mut response);
+                    }
                     standing.clear_refused(&self.cookies, clean.headers(), response.headers_mut());
                     record.finish(response)
                 }));
@@ -222,7 +272,7 @@ impl Gate {
             Decision::Refuse(refusal) => {
                 record.judged(Fate::Refused, refusal.route, self.counters.of(refusal.route));
                 self.note_refusal(&clean, &standing, &refusal);
-                let mut response = respond::refused(&self.endpoints, &clean, &standing);
+                let mut response = respond::refused(&self.endpoints, &clean, &standing, &refusal);
                 respond::apply_renewal(response.headers_mut(), standing.renewal);
                 return Next::Answered(record.finish(response));
             }
@@ -237,7 +287,6 @@ impl Gate {
             Reason::Unmet(unmet) => Some(unmet.condition.to_string()),
             Reason::Ambiguous(_) => None,
         };
-        let session = standing.session.as_ref();
         tracing::info!(
             target: "logto_proxy::refusal",
             decision_id = clean.request_id().to_str().ok(),
@@ -245,7 +294,7 @@ impl Gate {
             reason = %refusal.reason,
             asked_for = condition,
             client = clean.client().address.map(tracing::field::display),
-            sub = session.and_then(|session| self.access_log.shown(session.subject())),
+            sub = standing.subject().and_then(|subject| self.access_log.shown(subject)),
             "refused"
         );
     }

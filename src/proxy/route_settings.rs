@@ -4,7 +4,10 @@ use crate::policy::Route;
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
-pub struct RouteSettings {}
+pub struct RouteSettings {
+    /// Whether callers may come with a bearer token in place of a session.
+    pub bearer: bool,
+}
 
 /// The treatment of every route, found by the number that the table gave it.
 #[derive(Debug)]

@@ -60,7 +60,9 @@ fn documents() -> Vec<String> {
 fn default_headers() -> BTreeMap<String, String> {
     let claim = |source: HeaderSource| match source {
         HeaderSource::Claim { path, .. } => path.to_string(),
-        HeaderSource::Constant(_) => panic!("a default header with a constant needs a row of another kind"),
+        HeaderSource::Constant(_) | HeaderSource::ClientId => {
+            panic!("a default header that is no claim needs a row of another kind")
+        }
     };
     HeaderRules::defaults()
         .into_iter()

@@ -58,11 +58,13 @@ pub const KEYS: &[Key] = &[
     value("trusted_proxies", Kind::TextList, "[]", "Addresses and networks (CIDR) whose `X-Forwarded-*`, `X-Request-Id` and `traceparent` are believed; `unix` for peers on a unix socket."),
     computed("workers", Kind::Integer, "the number of processors available", "Worker threads, 1 to 1024."),
     required("logto.endpoint", Kind::Text, "Logto's endpoint, without `/oidc`. `https`, or `http` on a loopback host."),
-    value("logto.internal_endpoint", Kind::Text, r#""""#, "Base address for token, userinfo, JWKS and revocation calls when Logto is reached at another address than browsers use. `http` only to a private name or address."),
+    value("logto.internal_endpoint", Kind::Text, r#""""#, "Base address for the calls of the proxy itself (tokens, userinfo, keys, …) when Logto is reached at another address than browsers use. `http` only to a private name or address."),
     required("logto.app_id", Kind::Text, "The application's ID in Logto (type Traditional web)."),
     required("logto.app_secret", Kind::Secrets, "The application's secret; two while one is being replaced."),
     value("logto.scopes", Kind::TextList, r#"["profile", "email", "roles", "urn:logto:scope:organizations", "urn:logto:scope:organization_roles"]"#, "Scopes asked for; `openid` always is. Hugging Face headers need `identities`."),
     value("logto.refresh", Kind::Text, r#""session""#, "What sessions are confirmed with: `session` (the refresh token of \"Always issue refresh token\", which ends with the Logto session), `offline` (one of `offline_access`, which outlives it) or `none`."),
+    value("logto.resources", Kind::TextList, "[]", "What access tokens of API callers must be for: API indicators of Logto, `urn:logto:organization:<id>`, or `urn:logto:organization:*` for every organization. Empty: no JWT is accepted."),
+    value("logto.trusted_clients", Kind::TextList, "[]", "IDs of further applications of this Logto whose opaque access tokens are accepted of API callers, besides `app_id`."),
     value("logto.userinfo", Kind::Text, r#""when-needed""#, "When to call userinfo at a sign-in or refresh: `when-needed` (a header needs a claim that the ID token lacks), `always` or `never`."),
     value("logto.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for Logto besides the public ones."),
     value("sign_in.direct", Kind::Text, r#""""#, "Skip Logto's page: `social:<target>` (`social:huggingface`) or `sso:<connector id>`."),
@@ -129,6 +131,7 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.methods", Kind::TextList, "[]", "The methods, in capitals; `GET` covers `HEAD`. Empty: all."),
     value("route.access", Kind::TextOrTable, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one), `authenticated`, or a table of conditions that must all hold: [below](#who-may-pass)."),
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
+    value("route.bearer", Kind::Boolean, "false", "Whether API callers may pass with `Authorization: Bearer` instead of a session. Without it that field is the app's own."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.
@@ -136,7 +139,7 @@ pub const ROUTE_KEYS: &[Key] = &[
 pub const ACCESS_KEYS: &[(&str, &str)] = &[
     ("any_role", "One of these roles (claim `roles`)."),
     ("all_roles", "Every one of these roles."),
-    ("organization", "Member of the organization with this ID (claim `organizations`), or a program whose access token is for it."),
+    ("organization", "Member of the organization with this ID (claim `organizations`), or a caller whose access token is for it; one that is for another organization never passes."),
     ("any_organization_role", "One of these roles in `organization`, or in any organization where that is not given (claim `organization_roles`)."),
     ("scope", "An access token with every one of these scopes. A session has none, so it never passes."),
     ("sub", "One of these Logto user IDs; of a program, its application ID."),

@@ -17,6 +17,8 @@ pub struct RouteConfig {
     pub access: Access,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Whether a bearer token may stand in for a session.
+    pub bearer: bool,
 }
 
 /// `route.access`.

@@ -388,9 +388,4 @@ fn warn(reader: &mut Reader<'_>, route: &str, table: &AccessTable, logto: Option
              since still passes"
         ));
     }
-    if !table.scope.is_empty() {
-        reader.warnings.push(format!(
-            "route {route}: scope is a matter of access tokens, so nobody passes with a session"
-        ));
-    }
 }

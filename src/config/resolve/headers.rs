@@ -26,6 +26,13 @@ pub const DEFAULT_HEADERS: [&str; 10] = [
     "X-User-HF-Username",
 ];
 
+/// The one of programs, on routes with `bearer`.
+const CLIENT_ID: &str = "X-Client-Id";
+
+fn sent_unasked() -> impl Iterator<Item = &'static str> {
+    DEFAULT_HEADERS.into_iter().chain([CLIENT_ID])
+}
+
 /// What framing, forwarding or the proxy itself depends on, with `-` for every separator.
 const RESERVED: [&str; 31] = [
     "accept-encoding",
@@ -95,9 +102,9 @@ pub(super) fn headers(reader: &mut Reader<'_>) -> Option<(Vec<HeaderConfig>, Vec
         seen.push((folded, entry.name.clone(), entry.origin.clone()));
         match header_source(reader, &path, &entry.node) {
             Some(Some(source)) => added.push(HeaderConfig { name, source }),
-            Some(None) if DEFAULT_HEADERS.iter().any(|default| name == *default) => removed.push(name),
+            Some(None) if sent_unasked().any(|default| name == *default) => removed.push(name),
             Some(None) => {
-                let near = suggest::nearest(&entry.name, DEFAULT_HEADERS);
+                let near = suggest::nearest(&entry.name, sent_unasked());
                 let problem = Problem::new("this is not a default header, so there is nothing to take away");
                 reader.fail_at(
                     entry.origin,
@@ -286,7 +293,7 @@ pub(super) fn claim_path(text: &str) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::DEFAULT_HEADERS;
+    use super::{CLIENT_ID, DEFAULT_HEADERS};
     use crate::identity::HeaderRules;
 
     #[test]
@@ -294,5 +301,7 @@ mod tests {
         let sent = HeaderRules::defaults();
         let sent: Vec<&str> = sent.iter().map(|rule| rule.name.as_str()).collect();
         assert_eq!(sent, DEFAULT_HEADERS.map(str::to_ascii_lowercase));
+        let of_programs = HeaderRules::programs().remove(0).name;
+        assert_eq!(of_programs.as_str(), CLIENT_ID.to_ascii_lowercase());
     }
 }

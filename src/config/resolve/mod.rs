@@ -54,6 +54,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
             .and_then(|session| session.cookie_domain.as_deref()),
     };
     let routes = routes::routes(reader, &around);
+    routes::warn_without_bearer(reader, routes.as_deref());
     let limits = limits(reader);
     let admin_is_default = !reader.is_given("admin.listen");
     let admin = admin(reader, listen.as_deref());

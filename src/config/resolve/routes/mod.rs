@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod callers;
 mod field;
 mod matching;
 
@@ -11,7 +12,8 @@ use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unau
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{PublicUrl, RoutePath};
-use field::{field, text};
+pub(super) use callers::warn_without_bearer;
+use field::{field, flag, text};
 use matching::{host, methods};
 
 /// What routes are checked against.
@@ -79,6 +81,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
         ));
     }
+    callers::warn(reader, route);
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
         return;
     };
@@ -160,6 +163,7 @@ fn route(
             ],
         )
     });
+    let bearer = flag(reader, entries, origin, "route.bearer");
     let (path, path_origin) = path?;
     let route = RouteConfig {
         path,
@@ -167,6 +171,7 @@ fn route(
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        bearer: bearer?,
     };
     known.then_some((route, path_origin))
 }
