@@ -176,6 +176,8 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token
     match decide(matched, caller(identity)) {
         Decision::Forward(permit) => {
             row("verdict", "passes");
+            let settings = gate.settings.of(permit.route());
+            row("upstream", &gate.upstreams.of(settings.upstream).address);
             match permit.identity() {
                 Some(identity) => print_headers(identity, &gate.header_rules),
                 None => row("headers", "none: the app is told nothing about who it is"),

@@ -54,7 +54,12 @@ pub enum Source {
         encoding: Encoding,
         /// What stands between the items of a list: 1 to 8 printable ASCII characters, no letter, digit or `%`.
         join: String,
+        /// What stands before the value: not empty only in the headers of a [`Preset`](super::Preset).
+        prefix: &'static str,
     },
+    /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
+    /// every request.
+    Host,
     /// The same value for every caller who is known.
     Constant(HeaderValue),
     /// The ID of the application, when a program calls as itself and no user.
@@ -93,6 +98,7 @@ pub enum HeaderRulesError {
 #[derive(Debug, Clone)]
 pub struct HeaderRules {
     rules: Vec<HeaderRule>,
+    host_names: Box<[HeaderName]>,
     owned: OwnedNames,
     fingerprint: u64,
 }
@@ -104,6 +110,7 @@ impl HeaderRule {
             path,
             encoding: Encoding::Percent,
             join: ",".to_owned(),
+            prefix: "",
         };
         Self { name, source }
     }
@@ -138,7 +145,9 @@ impl HeaderRules {
         }
         let owned = OwnedNames::new(rules.iter().map(|rule| &rule.name));
         let fingerprint = fingerprint(&rules);
+        let of_host = rules.iter().filter(|rule| rule.source == Source::Host);
         Ok(Self {
+            host_names: of_host.map(|rule| rule.name.clone()).collect(),
             rules,
             owned,
             fingerprint,
@@ -200,7 +209,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::ClientId => None,
+            Source::Constant(_) | Source::ClientId | Source::Host => None,
         });
         paths.collect()
     }
@@ -212,10 +221,16 @@ impl HeaderRules {
             .iter()
             .zip(0_u8..)
             .filter_map(|(rule, position)| match &rule.source {
-                Source::Claim { path, encoding, join } => {
-                    Some((position, encoding.write(claims.at(path)?, join)?))
+                Source::Claim {
+                    path,
+                    encoding,
+                    join,
+                    prefix,
+                } => {
+                    let value = encoding.write(claims.at(path)?, join)?;
+                    Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::ClientId => None,
+                Source::Constant(_) | Source::ClientId | Source::Host => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -228,7 +243,7 @@ impl HeaderRules {
             .zip(0_u8..)
             .filter_map(|(rule, position)| match rule.source {
                 Source::ClientId => Some((position, HeaderValue::from_str(client_id).ok()?)),
-                Source::Claim { .. } | Source::Constant(_) => None,
+                Source::Claim { .. } | Source::Constant(_) | Source::Host => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -247,19 +262,33 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::ClientId => None,
+            Source::Claim { .. } | Source::ClientId | Source::Host => None,
         })
     }
 
-    /// The name of the rule at a position, unless it is a constant's.
+    /// Puts the host that a request names under the names of the rules that ask for it.
+    pub fn apply_host(&self, host: &HeaderValue, headers: &mut HeaderMap) {
+        for name in &self.host_names {
+            headers.insert(name.clone(), host.clone());
+        }
+    }
+
+    /// The name of the rule at a position, where its value is projected.
     pub(super) fn projected_header(&self, position: u8) -> Option<&HeaderName> {
         self.rules
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } | Source::ClientId => Some(&rule.name),
-                Source::Constant(_) => None,
+                Source::Constant(_) | Source::Host => None,
             })
     }
+}
+
+fn prefixed(prefix: &str, value: HeaderValue) -> Option<HeaderValue> {
+    if prefix.is_empty() {
+        return Some(value);
+    }
+    HeaderValue::from_bytes(&[prefix.as_bytes(), value.as_bytes()].concat()).ok()
 }
 
 fn default_rules(pairs: &[(&'static str, &str)]) -> Vec<HeaderRule> {
@@ -283,17 +312,23 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
         hash.update(part);
     }
     let mut hash = Sha256::new();
-    feed(&mut hash, b"headers/1");
+    feed(&mut hash, b"headers/2");
     for rule in rules {
         feed(&mut hash, rule.name.as_str().as_bytes());
         match &rule.source {
-            Source::Claim { path, encoding, join } => {
+            Source::Claim {
+                path,
+                encoding,
+                join,
+                prefix,
+            } => {
                 feed(&mut hash, path.to_string().as_bytes());
                 feed(&mut hash, encoding.as_str().as_bytes());
                 feed(&mut hash, join.as_bytes());
+                feed(&mut hash, prefix.as_bytes());
             }
-            // Constants are not in the projected values; only their position counts.
-            Source::Constant(_) => feed(&mut hash, b""),
+            // Constants and what a request says are not in the projected values; only their position counts.
+            Source::Constant(_) | Source::Host => feed(&mut hash, b""),
             Source::ClientId => feed(&mut hash, b"client id"),
         }
     }

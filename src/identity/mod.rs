@@ -7,8 +7,10 @@ pub mod claims;
 pub mod encoding;
 pub mod headers;
 pub mod owned;
+pub mod presets;
 pub mod projected;
 
 pub use claims::{ClaimPath, Claims};
 pub use headers::HeaderRules;
+pub use presets::Preset;
 pub use projected::ProjectedHeaders;

@@ -4,9 +4,10 @@
 //! that was used up, what is known of Logto, open connections, counts.
 
 use super::error::CompileError;
-use super::parts::{bearer_settings, kept_claims, logto_settings, upstream_settings};
+use super::parts::{bearer_settings, kept_claims, logto_settings};
 use super::routes::claims_of_conditions;
 use super::store::store_settings;
+use super::upstreams::upstreams;
 use crate::bearer::{self, Bearers};
 use crate::clock::{Clock, UnixSeconds};
 use crate::config::Config;
@@ -20,13 +21,15 @@ use crate::request::AllowedHosts;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::upstream;
+use crate::upstream::{UpstreamId, Upstreams};
 use std::sync::Arc;
 
 /// The lasting parts of a gate.
 pub(super) struct Lasting {
     pub(super) logto: Logto,
-    pub(super) upstream: Arc<upstream::Settings>,
+    pub(super) upstreams: Arc<Upstreams>,
+    /// Where each route's requests go.
+    pub(super) route_upstreams: Vec<UpstreamId>,
     pub(super) limiter: SignInLimiter,
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
@@ -71,6 +74,7 @@ impl Lasting {
             tasks: tasks.clone(),
             metrics: metrics.clone(),
         };
+        let (upstreams, route_upstreams) = upstreams(config)?;
         Ok(Self {
             bearers: bearer_settings(config, &kept_claims).map(|settings| Bearers::new(settings, parts)),
             logto,
@@ -78,7 +82,8 @@ impl Lasting {
             ledger: Arc::default(),
             kept_claims,
             claims_since: clock.now(),
-            upstream: Arc::new(upstream_settings(config)?),
+            upstreams: Arc::new(upstreams),
+            route_upstreams,
             limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
             callbacks: Arc::default(),
             allowed_hosts: None,
@@ -96,7 +101,7 @@ impl Lasting {
         gate: &Gate,
     ) -> Result<Self, CompileError> {
         let endpoints = &gate.endpoints;
-        let upstream = upstream_settings(config)?;
+        let (upstreams, route_upstreams) = upstreams(config)?;
         let kept_claims = kept_claims(rules, claims_of_conditions(config)?)?;
         let (logto, is_kept) = logto_after(config, rules, previous, gate)?;
         let known = gate.bearers.as_ref().filter(|_| is_kept);
@@ -115,12 +120,9 @@ impl Lasting {
                 }
             }),
             logto,
-            // Workers know their pool by this very allocation.
-            upstream: if upstream == *gate.upstream {
-                Arc::clone(&gate.upstream)
-            } else {
-                Arc::new(upstream)
-            },
+            // Workers know their pools by these very allocations.
+            upstreams: upstreams.after(&gate.upstreams),
+            route_upstreams,
             limiter: endpoints.limiter.with_limit(config.limits.sign_ins_per_minute),
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),

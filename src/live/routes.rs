@@ -1,6 +1,7 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
@@ -9,6 +10,7 @@ use crate::policy::{
     Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
+use crate::upstream::UpstreamId;
 use serde_json::Value;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
@@ -39,11 +41,19 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|route| RouteSettings {
+pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> SettingsTable {
+    let otherwise = RouteSettings {
+        bearer: false,
+        upstream: UpstreamId::default(),
+        upstream_host: upstreams::host(&config.upstream_host),
+    };
+    let routes = config.routes.iter().zip(upstreams);
+    let routes = routes.map(|(route, upstream)| RouteSettings {
         bearer: route.takes_bearer(),
+        upstream,
+        upstream_host: upstreams::host(&route.upstream_host),
     });
-    SettingsTable::new(RouteSettings::default(), routes.collect())
+    SettingsTable::new(otherwise, routes.collect())
 }
 
 /// The claims that conditions of routes read.

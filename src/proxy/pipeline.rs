@@ -19,7 +19,7 @@ use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
-use crate::upstream::{self, Pool, UpstreamHost};
+use crate::upstream::{Pools, Upstreams};
 use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
@@ -45,10 +45,8 @@ pub struct Gate {
     pub settings: SettingsTable,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
-    /// How the upstream is reached. A worker whose pool was made of others makes a new one.
-    pub upstream: Arc<upstream::Settings>,
-    /// What Host the upstream sees.
-    pub upstream_host: UpstreamHost,
+    /// How upstreams are reached. A worker whose pools were made for others makes new ones.
+    pub upstreams: Arc<Upstreams>,
     /// What is logged of each request.
     pub access_log: AccessLog,
     /// Where requests are counted, by route.
@@ -72,28 +70,33 @@ enum Next<'a> {
 }
 
 impl Gate {
-    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection and is made of this
-    /// gate's `upstream`; `streams` belongs to the connection.
+    /// Takes a request from raw to its answer. `pools` belong to the worker that serves the connection and are made
+    /// for this gate's `upstreams`; `streams` belongs to the connection.
     ///
     /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
     pub fn pass<'a>(
         self: Arc<Self>,
         raw: RawRequest,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
-        match Arc::clone(&self).judge(raw, pool, streams) {
+        match Arc::clone(&self).judge(raw, pools, streams) {
             Next::Answered(response) => Either::Left(Either::Left(ready(response))),
             Next::Own(answer) => Either::Left(Either::Right(answer)),
             Next::Upstream(outbound, record) => {
-                let answer = outbound.forward(self, pool, streams);
+                let answer = outbound.forward(self, pools, streams);
                 Either::Right(answer.map(|response| record.finish(response)))
             }
         }
     }
 
     /// Sanitise, own endpoints, authenticate, decide.
-    fn judge<'a>(self: Arc<Self>, raw: RawRequest, pool: &Pool, streams: &'a ConnectionStreams) -> Next<'a> {
+    fn judge<'a>(
+        self: Arc<Self>,
+        raw: RawRequest,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         let mut record = Record::begin(&self.access_log, self.counters.rejects(), &raw);
         let clean = match self.sanitizer.sanitize(raw) {
             Ok(clean) => clean,
@@ -116,22 +119,22 @@ impl Gate {
         }
 
         if let Some(bearers) = bearer::asked(&self, &clean) {
-            let (bearers, pool) = (bearers.clone(), pool.clone());
-            return Next::Own(Box::pin(self.by_token(bearers, clean, record, pool, streams)));
+            let (bearers, pools) = (bearers.clone(), pools.clone());
+            return Next::Own(Box::pin(self.by_token(bearers, clean, record, pools, streams)));
         }
 
         let now = self.clock.now();
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
             Some(view) if self.matched(&clean).asks_who() => {
-                let (view, pool) = (Arc::clone(view), pool.clone());
-                Next::Own(Box::pin(self.recheck(view, false, clean, record, pool, streams)))
+                let (view, pools) = (Arc::clone(view), pools.clone());
+                Next::Own(Box::pin(self.recheck(view, false, clean, record, pools, streams)))
             }
             _ => {
                 let standing = caller.standing(&self, &clean, now);
                 if let Some(view) = self.stale_refusal(&clean, &standing) {
-                    let pool = pool.clone();
-                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pool, streams)));
+                    let pools = pools.clone();
+                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pools, streams)));
                 }
                 self.decide(clean, standing, record)
             }
@@ -171,7 +174,7 @@ impl Gate {
         for_claims: bool,
         clean: CleanRequest,
         record: Record,
-        pool: Pool,
+        pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let now = self.clock.now();
@@ -181,7 +184,7 @@ impl Gate {
             self.rechecks.confirm(&view, now).await
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
-        self.settle(clean, standing, record, &pool, streams).await
+        self.settle(clean, standing, record, &pools, streams).await
     }
 
     /// Takes a caller by what the bearer token says, and decides.
@@ -190,13 +193,13 @@ impl Gate {
         bearers: Bearers,
         mut clean: CleanRequest,
         mut record: Record,
-        pool: Pool,
+        pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         match bearer::authenticate(&self, &bearers, &mut clean).await {
             Ok(standing) => {
                 record.caller(&standing);
-                self.settle(clean, standing, record, &pool, streams).await
+                self.settle(clean, standing, record, &pools, streams).await
             }
             Err(error) => {
                 let route = self.matched(&clean).route();
@@ -215,13 +218,13 @@ impl Gate {
         clean: CleanRequest,
         standing: Standing,
         record: Record,
-        pool: &Pool,
+        pools: &Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         match Arc::clone(&self).decide(clean, standing, record) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
-            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, pool, streams).await),
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, pools, streams).await),
         }
     }
 
@@ -306,7 +309,7 @@ mod tests {
 
     /// Bytes of what `pass` makes, without making it.
     fn room_of<R>(
-        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pool, &'static ConnectionStreams) -> R,
+        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pools, &'static ConnectionStreams) -> R,
     ) -> usize {
         size_of::<R>()
     }
@@ -314,7 +317,7 @@ mod tests {
     #[test]
     fn a_request_in_flight_takes_little_room() {
         // Every client connection has room for one, and moving it about is paid for by every request.
-        let room = room_of(|gate, raw, pool, streams| gate.pass(raw, pool, streams));
+        let room = room_of(|gate, raw, pools, streams| gate.pass(raw, pools, streams));
         assert!(room <= 1_024, "{room} bytes");
     }
 }

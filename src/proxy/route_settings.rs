@@ -1,12 +1,17 @@
 //! What a route has beside its rule: how what may pass is treated.
 
 use crate::policy::Route;
+use crate::upstream::{UpstreamHost, UpstreamId};
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSettings {
     /// Whether callers may come with a bearer token in place of a session.
     pub bearer: bool,
+    /// Where they go.
+    pub upstream: UpstreamId,
+    /// What Host is named there.
+    pub upstream_host: UpstreamHost,
 }
 
 /// The treatment of every route, found by the number that the table gave it.

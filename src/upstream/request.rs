@@ -14,9 +14,10 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 /// What `Host` the upstream sees.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum UpstreamHost {
     /// The one that the client named. The default.
+    #[default]
     Keep,
     /// Always this one.
     Replace(HeaderValue),
@@ -44,6 +45,7 @@ impl UpstreamRequest {
         if permit.depends_on_method() {
             remove_method_overrides(&mut parts.headers);
         }
+        rules.apply_host(parts.host.as_header_value(), &mut parts.headers);
         if let Some(identity) = permit.identity() {
             identity.apply(rules, &mut parts.headers);
         }

@@ -38,6 +38,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("store", "`[store]`"),
     ("routes", "`[routes]`"),
     ("headers", "`[headers]`"),
+    ("headers_presets", "`[headers_presets]`"),
     ("route", "`[[route]]`"),
     ("webhook", "`[webhook]`"),
     ("upstream_tls", "`[upstream_tls]`"),
@@ -97,10 +98,11 @@ pub const KEYS: &[Key] = &[
     value("routes.sessions", Kind::Text, r#""""#, "Path of the page of a user's sessions, and `/revoke` below it; empty: `sessions` under the prefix."),
     value("routes.after_sign_out", Kind::Text, r#""/""#, "Where a sign-out ends: a path of this site, registered in Logto as post sign-out redirect URI."),
     value("headers", Kind::Map, "{}", "`\"Name\" = \"claim.path\"`, `{ claim, encoding, join }` or `{ constant }`; `false` takes a default header away."),
+    value("headers_presets.use", Kind::TextList, "[]", "Other proxies whose headers the app gets too: `oauth2-proxy`, `authelia`, `google-iap`, `cloudflare-access`, `logto-protected-app`."),
     value("route", Kind::Tables, "[]", "What may pass where, one `[[route]]` a path. The most specific path wins, order does not matter."),
     value("webhook.signing_key", Kind::Secret, r#""""#, "The signing key that Logto shows on the webhook's page, at least 16 bytes; empty: webhooks are not received."),
-    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for an `https` upstream besides the public ones."),
-    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the upstream's certificate; empty: the host of `upstream`."),
+    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for `https` upstreams besides the public ones."),
+    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the certificate of `upstream` at the top of the file; empty: its host."),
     value("limits.header_bytes", Kind::Integer, "65536", "Bytes of a request's header, 8192 to 1048576."),
     value("limits.headers", Kind::Integer, "100", "Header fields of a request, 16 to 10000."),
     value("limits.target_bytes", Kind::Integer, "8192", "Bytes of a request target, 256 to `header_bytes`."),
@@ -132,6 +134,9 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.access", Kind::TextOrTable, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one), `authenticated`, or a table of conditions that must all hold: [below](#who-may-pass)."),
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
     value("route.bearer", Kind::Boolean, "false", "Whether API callers may pass with `Authorization: Bearer` instead of a session. Without it that field is the app's own."),
+    computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
+    computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
+    computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.

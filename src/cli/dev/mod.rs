@@ -3,12 +3,14 @@
 //! The proxy is configured and built exactly as `run` does it; only the tenant and the app are stand-ins. It
 //! listens on loopback and answers to loopback names alone.
 
+mod configuration;
+
 use super::output::say;
 use super::run::{control_runtime, start_failed, stop_on_signals};
 use super::{FAILED, WRONG_SETUP};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config};
 use crate::dev::demo_app::DemoApp;
 use crate::dev::provider::{Client, HostName, Persona, Provider, ProviderSettings};
 use crate::dev::{self};
@@ -17,7 +19,9 @@ use crate::secret::SecretText;
 use crate::tasks::Tasks;
 use crate::telemetry::{self, LogFormat, Metrics};
 use clap::Args;
+use configuration::{Tenant, configure};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +31,10 @@ const DEFAULT_PREFIX: &str = "/.logto";
 /// Flags of the command.
 #[derive(Debug, Args)]
 pub(super) struct DevFlags {
-    /// Guard this app instead of the demo app: http://127.0.0.1:8080 or unix:/path
+    /// Follow this proxy.toml, with the stand-in for Logto in place of the tenant
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["public", "direct"])]
+    config: Option<PathBuf>,
+    /// Guard this app instead of the demo app or the one of the file: http://127.0.0.1:8080 or unix:/path
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// Port of the proxy on localhost
@@ -100,19 +107,18 @@ fn fresh_secret() -> Result<SecretText, Failure> {
 }
 
 async fn serve(flags: &DevFlags) -> Result<(), Failure> {
-    let public_url = format!("http://localhost:{}", flags.port);
-    let app_secret = fresh_secret()?;
-    let provider = bind_provider(flags, &public_url, &app_secret).await?;
-    let demo = match &flags.upstream {
-        Some(_) => None,
-        None => Some(bind_demo().await?),
+    let provider = bind_provider(flags).await?;
+    let demo = match (&flags.upstream, &flags.config) {
+        (None, None) => Some(bind_demo().await?),
+        _ => None,
     };
-    let upstream = match (&flags.upstream, &demo) {
-        (Some(url), _) => url.clone(),
-        (None, Some(demo)) => demo.base_url(),
-        (None, None) => String::new(),
+    let tenant = Tenant {
+        endpoint: provider.base_url(),
+        app_id: APP_ID,
+        app_secret: fresh_secret()?,
     };
-    let config = configure(flags, &public_url, &provider.base_url(), &upstream, &app_secret)?;
+    let config = configure(flags, &tenant, demo.as_ref().map(DemoApp::base_url))?;
+    provider.control().register(client(&config, tenant.app_secret));
     let tasks = Tasks::on(tokio::runtime::Handle::current());
     let mut compiled = live::compile(&config, Clock::system(), &tasks, &Metrics::new())
         .map_err(|error| Failure::Start(error.into()))?;
@@ -129,7 +135,7 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
             other => Failure::Start(other),
         })?;
     let stop = stop_on_signals().map_err(|error| Failure::Start(error.into()))?;
-    say(welcome(&public_url, &provider.base_url(), &upstream, flags));
+    say(welcome(&config, demo.is_some()));
 
     let stand_ins = Tasks::new();
     let stop_stand_ins = CancellationToken::new();
@@ -143,22 +149,8 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
     served.map(|_| ()).map_err(Failure::Start)
 }
 
-async fn bind_provider(
-    flags: &DevFlags,
-    public_url: &str,
-    app_secret: &SecretText,
-) -> Result<Provider, Failure> {
-    let mut client = Client::new(
-        APP_ID,
-        app_secret.clone(),
-        format!("{public_url}{DEFAULT_PREFIX}/callback"),
-    );
-    client.post_logout_redirect_uris.push(format!("{public_url}/"));
-    client.always_issue_refresh_token = true;
-    client.backchannel_logout_uri = Some(format!("{public_url}{DEFAULT_PREFIX}/back-channel-logout"));
-    client.backchannel_logout_session_required = true;
+async fn bind_provider(flags: &DevFlags) -> Result<Provider, Failure> {
     let settings = ProviderSettings {
-        clients: vec![client],
         personas: Persona::built_in(),
         host_name: HostName::Localhost,
         ..ProviderSettings::default()
@@ -173,6 +165,18 @@ async fn bind_provider(
         })
 }
 
+/// The application as the README says to register it.
+fn client(config: &Config, app_secret: SecretText) -> Client {
+    let mut client = Client::new(APP_ID, app_secret, config.redirect_uri());
+    client
+        .post_logout_redirect_uris
+        .push(config.post_sign_out_redirect_uri());
+    client.always_issue_refresh_token = true;
+    client.backchannel_logout_uri = Some(config.back_channel_logout_uri());
+    client.backchannel_logout_session_required = true;
+    client
+}
+
 async fn bind_demo() -> Result<DemoApp, Failure> {
     DemoApp::bind(loopback(0), DEFAULT_PREFIX)
         .await
@@ -184,74 +188,17 @@ async fn bind_demo() -> Result<DemoApp, Failure> {
         })
 }
 
-/// The configuration, written as a `proxy.toml` and read like one.
-fn configure(
-    flags: &DevFlags,
-    public_url: &str,
-    endpoint: &str,
-    upstream: &str,
-    app_secret: &SecretText,
-) -> Result<Config, Failure> {
-    let text = |value: &str| toml::Value::from(value);
-    let mut logto = toml::Table::new();
-    logto.insert("endpoint".into(), text(endpoint));
-    logto.insert("app_id".into(), text(APP_ID));
-    logto.insert("app_secret".into(), text(app_secret.expose()));
-    let scopes = [
-        "profile",
-        "email",
-        "roles",
-        "urn:logto:scope:organizations",
-        "urn:logto:scope:organization_roles",
-        "identities",
-    ];
-    logto.insert("scopes".into(), scopes.map(text).to_vec().into());
-    let mut session = toml::Table::new();
-    session.insert("keys".into(), vec![text(fresh_secret()?.expose())].into());
-    let mut log = toml::Table::new();
-    log.insert("access".into(), flags.access_log.into());
-    // Several may run side by side, and nobody probes them.
-    let mut admin = toml::Table::new();
-    admin.insert("listen".into(), text(""));
-    let mut sign_in = toml::Table::new();
-    if let Some(direct) = &flags.direct {
-        sign_in.insert("direct".into(), text(direct));
-    }
-    let mut routes: Vec<toml::Value> = Vec::new();
-    let mut open = |path: &str, access: &str| {
-        let route = toml::Table::from_iter([
-            ("path".to_owned(), text(path)),
-            ("access".to_owned(), text(access)),
-        ]);
-        routes.push(route.into());
+fn welcome(config: &Config, is_demo: bool) -> String {
+    let guarded = match is_demo {
+        false => format!("your app at {}", config.upstream),
+        true => "a demo app that shows the headers it receives".to_owned(),
     };
-    for path in &flags.public {
-        open(path, "public");
-    }
-    if flags.upstream.is_none() {
-        open("/", "optional");
-        open("/public", "public");
-    }
-    let mut file = toml::Table::new();
-    file.insert("public_url".into(), text(public_url));
-    file.insert("listen".into(), text(&loopback(flags.port).to_string()));
-    file.insert("upstream".into(), text(upstream));
-    file.insert("logto".into(), logto.into());
-    file.insert("session".into(), session.into());
-    file.insert("log".into(), log.into());
-    file.insert("admin".into(), admin.into());
-    file.insert("sign_in".into(), sign_in.into());
-    file.insert("route".into(), routes.into());
-    config::parse_str("logto-proxy dev", &file.to_string(), Environment::new(Vec::new()))
-        .map_err(Failure::Config)
-}
-
-fn welcome(public_url: &str, endpoint: &str, upstream: &str, flags: &DevFlags) -> String {
-    let guarded = match &flags.upstream {
-        Some(_) => format!("your app at {upstream}"),
-        None => "a demo app that shows the headers it receives".to_owned(),
-    };
+    let (open, endpoints) = (config.public_url.origin(), &config.endpoints);
     format!(
-        "\n  Open    {public_url}\n  Guards  {guarded}\n  Logto   {endpoint} (a stand-in with invented users, on this machine only)\n  Who?    {public_url}{DEFAULT_PREFIX}/user\n  Where?  {public_url}{DEFAULT_PREFIX}/sessions\n  Leave   {public_url}{DEFAULT_PREFIX}/sign-out\n\n  Ctrl-C ends it.\n"
+        "\n  Open    {open}\n  Guards  {guarded}\n  Logto   {} (a stand-in with invented users, on this machine only)\n  Who?    {open}{}\n  Where?  {open}{}\n  Leave   {open}{}\n\n  Ctrl-C ends it.\n",
+        config.logto.endpoint.as_str().trim_end_matches('/'),
+        endpoints.user,
+        endpoints.sessions,
+        endpoints.sign_out
     )
 }
