@@ -2,6 +2,7 @@
 
 mod access;
 mod callers;
+mod cors;
 mod errors;
 mod in_step;
 mod overlay;

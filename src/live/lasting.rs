@@ -4,6 +4,7 @@
 //! that was used up, what is known of Logto, open connections, counts.
 
 use super::error::CompileError;
+use super::organizations::live_organizations;
 use super::parts::{bearer_settings, kept_claims, logto_settings};
 use super::routes::claims_of_conditions;
 use super::store::store_settings;
@@ -16,7 +17,7 @@ use crate::identity::ClaimPath;
 use crate::identity::headers::HeaderRules;
 use crate::logto::{self, Logto};
 use crate::proxy::Gate;
-use crate::recheck::Ledger;
+use crate::recheck::{Ledger, LiveOrganizations};
 use crate::request::AllowedHosts;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -36,6 +37,7 @@ pub(super) struct Lasting {
     pub(super) ledger: Arc<Ledger>,
     /// What is known of bearer tokens; `None` where no route takes any.
     pub(super) bearers: Option<Bearers>,
+    pub(super) organizations: Option<LiveOrganizations>,
     /// What sessions keep, and since when.
     pub(super) kept_claims: Vec<ClaimPath>,
     pub(super) claims_since: UnixSeconds,
@@ -80,6 +82,7 @@ impl Lasting {
             logto,
             store,
             ledger: Arc::default(),
+            organizations: live_organizations(config, None)?,
             kept_claims,
             claims_since: clock.now(),
             upstreams: Arc::new(upstreams),
@@ -127,6 +130,7 @@ impl Lasting {
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),
             ledger: Arc::clone(&gate.rechecks.ledger),
+            organizations: live_organizations(config, gate.rechecks.organizations.as_ref())?,
             claims_since: if kept_claims
                 .iter()
                 .all(|path| gate.rechecks.kept_claims.contains(path))

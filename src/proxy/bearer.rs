@@ -6,6 +6,7 @@ use super::authenticate::Standing;
 use super::pipeline::Gate;
 use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, TokenKind, is_presented};
 use crate::http::body::Body;
+use crate::http::grpc::Grpc;
 use crate::pages::answer;
 use crate::policy::{Condition, Reason, Refusal};
 use crate::request::CleanRequest;
@@ -41,7 +42,7 @@ pub(super) async fn authenticate(
 }
 
 /// The answer to a token that lets nobody pass.
-pub(super) fn answer(error: &BearerError, is_head: bool) -> Response<Body> {
+pub(super) fn answer(error: &BearerError, is_head: bool, grpc: Option<Grpc>) -> Response<Body> {
     let code = error.code().unwrap_or("temporarily_unavailable");
     let document = json!({ "error": code, "error_description": error.description() });
     let mut response = answer::json(error.status(), &document);
@@ -51,6 +52,9 @@ pub(super) fn answer(error: &BearerError, is_head: bool) -> Response<Body> {
     }
     if let Some(seconds) = error.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(grpc) = grpc {
+        grpc.reword(&mut response, error.description());
     }
     if is_head {
         *response.body_mut() = Body::empty();

@@ -6,6 +6,7 @@
 mod authenticate;
 mod bearer;
 mod counters;
+mod cross_origin;
 mod forward;
 mod pipeline;
 mod record;

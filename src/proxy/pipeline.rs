@@ -3,6 +3,7 @@
 use super::authenticate::{Standing, authenticate};
 use super::bearer;
 use super::counters::RouteCounters;
+use super::cross_origin;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
@@ -11,6 +12,7 @@ use crate::bearer::Bearers;
 use crate::clock::Clock;
 use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
+use crate::http::grpc::Grpc;
 use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
 use crate::policy::{Decision, Matched, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
@@ -59,7 +61,7 @@ pub struct Gate {
 
 /// Where a request goes once it has been judged.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum Next<'a> {
+pub(super) enum Next<'a> {
     /// Nowhere: this is its answer.
     Answered(Response<Body>),
     /// To one of the proxy's own endpoints, to a sign-in, or to Logto first. Boxed, for it would take the room of many a
@@ -139,10 +141,10 @@ impl Gate {
         }
     }
 
-    /// Own endpoints, authenticate, decide.
+    /// Own endpoints, preflights, then who asks.
     fn serve<'a>(
         self: Arc<Self>,
-        clean: CleanRequest,
+        mut clean: CleanRequest,
         mut record: Record,
         pools: &Pools,
         streams: &'a ConnectionStreams,
@@ -161,11 +163,30 @@ impl Gate {
             return Next::Answered(record.finish(response));
         }
 
+        if *clean.method() == Method::OPTIONS {
+            (clean, record) = match cross_origin::preflight(&self, clean, record) {
+                Ok(next) => return next,
+                Err(ordinary) => ordinary,
+            };
+        }
+        match self.cors_of(&clean) {
+            None => self.judge_caller(clean, record, pools, streams),
+            Some(cors) => self.judge_caller(clean, record, pools, streams).told(cors),
+        }
+    }
+
+    /// Authenticate, decide.
+    fn judge_caller<'a>(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        mut record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         if let Some(bearers) = bearer::asked(&self, &clean) {
             let (bearers, pools) = (bearers.clone(), pools.clone());
             return Next::Own(Box::pin(self.by_token(bearers, clean, record, pools, streams)));
         }
-
         let now = self.clock.now();
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
@@ -248,7 +269,8 @@ impl Gate {
                 let route = self.matched(&clean).route();
                 record.judged(Fate::SignIn, route, self.counters.of(route));
                 tracing::debug!(reason = error.reason(), "a bearer token lets nobody pass");
-                let mut response = bearer::answer(&error, *clean.method() == Method::HEAD);
+                let grpc = Grpc::of(clean.method(), clean.headers());
+                let mut response = bearer::answer(&error, *clean.method() == Method::HEAD, grpc);
                 respond::close_if_body_unread(clean.has_body(), response.headers_mut());
                 record.finish(response)
             }
