@@ -4,7 +4,9 @@ mod process;
 mod routes;
 
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
-pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
+pub use routes::{
+    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, Unauthenticated,
+};
 
 use super::value::{
     DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, SignInParameter, UpstreamAddress,

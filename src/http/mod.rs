@@ -12,6 +12,7 @@ pub mod hop_by_hop;
 pub mod host;
 pub mod navigation;
 pub mod request_id;
+pub mod rewrite;
 pub mod target;
 pub mod upgrade;
 pub mod user_agent;
@@ -23,6 +24,7 @@ pub use framing::{FramingError, check_framing};
 pub use hop_by_hop::remove_hop_by_hop;
 pub use host::{HostAndPort, HostError, request_host};
 pub use navigation::{Audience, Language};
+pub use rewrite::Rewrite;
 pub use target::{Ambiguity, RequestTarget, TargetError};
 pub use upgrade::{Upgrade, UpgradeError, requested_upgrade};
 

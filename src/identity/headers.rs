@@ -225,6 +225,19 @@ impl HeaderRules {
         ProjectedHeaders::collect(values)
     }
 
+    /// The same rules, with further names that clients may not send.
+    pub fn owning(mut self, names: &[HeaderName]) -> Self {
+        self.owned = OwnedNames::new(self.rules.iter().map(|rule| &rule.name).chain(names));
+        self
+    }
+
+    /// Is this a name that tells who the user is, by a rule or by custom, in whatever spelling?
+    pub fn carries(&self, name: &[u8]) -> bool {
+        let folded = fold(name);
+        let is_rule = |rule: &HeaderRule| folded_equals(rule.name.as_str().as_bytes(), &folded);
+        self.rules.iter().any(is_rule) || OwnedNames::new(std::iter::empty()).contains(name)
+    }
+
     /// Is this a name a client may not send, in whatever spelling?
     pub fn is_owned(&self, name: &[u8]) -> bool {
         self.owned.contains(name)

@@ -7,10 +7,10 @@ use crate::clock::monotonic;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
-use crate::request::CleanRequest;
+use crate::request::{CleanRequest, Reject};
 use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, InFlight};
-use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
+use crate::upstream::{self, Pools, Treatment, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
 use futures_util::future::try_join;
@@ -40,16 +40,29 @@ struct Renewal {
 impl Outbound {
     /// Joins the request with its permit, with the session that it passes because of, and with the cookies that its answer
     /// sets.
-    pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
+    ///
+    /// # Errors
+    /// The request cannot be put as its route wants it.
+    pub(super) fn new(
+        gate: &Gate,
+        clean: CleanRequest,
+        permit: &Permit<'_>,
+        standing: Standing,
+    ) -> Result<Self, Reject> {
         let reply = respond::FailureReply::of(&clean);
         let settings = gate.settings.of(permit.route());
-        let request = UpstreamRequest::new(
-            clean,
-            permit,
-            &gate.header_rules,
-            &settings.upstream_host,
-            |name| gate.cookies.is_own(name),
-        );
+        let target = match &settings.rewrite {
+            Some(rewrite) => Some(rewrite.apply(clean.target()).ok_or(Reject::TargetTooLong)?),
+            None => None,
+        };
+        let treatment = Treatment {
+            host: &settings.upstream_host,
+            target,
+            set_headers: &settings.set_headers,
+        };
+        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
+            gate.cookies.is_own(name)
+        });
         let Standing { session, renewal, .. } = standing;
         let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {
@@ -57,14 +70,14 @@ impl Outbound {
                 session,
             })
         });
-        Self {
+        Ok(Self {
             request,
             upstream: settings.upstream,
             reply,
             // What is let pass without regard to who asks does not end with a session either.
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
-        }
+        })
     }
 
     /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.

@@ -1,7 +1,9 @@
 //! What a route has beside its rule: how what may pass is treated.
 
+use crate::http::Rewrite;
 use crate::policy::Route;
 use crate::upstream::{UpstreamHost, UpstreamId};
+use ::http::{HeaderName, HeaderValue};
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +12,10 @@ pub struct RouteSettings {
     pub upstream: UpstreamId,
     /// What Host is named there.
     pub upstream_host: UpstreamHost,
+    /// Under which path they are asked for there, if under another.
+    pub rewrite: Option<Rewrite>,
+    /// Header fields that are always there.
+    pub set_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The treatment of every route, found by the number that the table gave it.

@@ -2,6 +2,7 @@
 
 mod field;
 mod matching;
+mod treatment;
 mod upstream;
 
 use super::access;
@@ -166,6 +167,8 @@ fn route(
     });
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
+    let rewrite = treatment::rewrite(reader, entries, path.as_ref().map(|(path, _)| path));
+    let set_headers = treatment::set_headers(reader, entries, origin);
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
@@ -177,6 +180,8 @@ fn route(
         upstream,
         upstream_host,
         timeout: timeout?,
+        rewrite: rewrite?,
+        set_headers: set_headers?,
     };
     known.then_some((route, path_origin))
 }
