@@ -22,6 +22,7 @@ mod callback_once;
 mod command_line;
 mod drills;
 mod explain;
+mod forward_auth;
 mod forwarded;
 mod harness;
 mod hosts;
