@@ -28,6 +28,7 @@ mod harness;
 mod hosts;
 mod id_token;
 mod identity_headers;
+mod import;
 mod limits;
 mod logto_outage;
 mod loop_stop;
