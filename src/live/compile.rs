@@ -110,6 +110,7 @@ fn assemble(
             recheck: config.session.recheck,
             grace: config.session.recheck_grace,
         },
+        organizations: lasting.organizations,
         ledger: lasting.ledger,
         clock: lasting.clock.clone(),
         tasks: lasting.tasks.clone(),

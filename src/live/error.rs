@@ -1,5 +1,6 @@
 //! What is wrong with a configuration whose values are each right.
 
+use crate::http::cors::CorsError;
 use crate::identity::claims::ClaimPathError;
 use crate::identity::headers::HeaderRulesError;
 use crate::logto::SetupError;
@@ -43,6 +44,9 @@ pub enum CompileError {
     /// A header that says who the user is.
     #[error("[[route]] set_headers: `{0}` is one that the proxy tells apps who the user is by")]
     SetHeader(::http::HeaderName),
+    /// What a route tells scripts of other origins.
+    #[error("[[route]] cors: {0}")]
+    Cors(#[from] CorsError),
     /// The routes together.
     #[error("[[route]]: {0}")]
     Routes(#[from] RouteConflict),

@@ -4,16 +4,18 @@ use super::error::CompileError;
 use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config, RewriteConfig, RouteConfig};
 use crate::http::Rewrite;
+use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::policy::{
-    Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
-    Unauthenticated,
+    Access, Condition, EmailProof, HostPattern, Methods, OrganizationProof, PathPattern, Requirement, Route,
+    RouteTable, Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use crate::upstream::UpstreamId;
 use ::http::{HeaderName, HeaderValue};
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
     let mut routes = Vec::new();
@@ -36,6 +38,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            passes_preflights: route.cors == config::Cors::Pass,
             ..Route::default()
         });
     }
@@ -60,6 +63,10 @@ pub(super) fn settings(
             upstream_host: upstreams::host(&route.upstream_host),
             rewrite: route.rewrite.as_ref().map(rewrite).transpose()?,
             set_headers: set_headers(route, rules)?,
+            cors: match &route.cors {
+                config::Cors::Off | config::Cors::Pass => None,
+                config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
+            },
         })
     });
     let routes: Result<_, CompileError> = routes.collect();
@@ -111,9 +118,26 @@ pub(super) fn names_set(config: &Config) -> Vec<HeaderName> {
     names.filter(|name| !is_common(name)).collect()
 }
 
+fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
+    let origins: Result<Vec<_>, _> = table
+        .origins
+        .iter()
+        .map(|text| OriginPattern::parse(text))
+        .collect();
+    let origins = origins.map_err(CorsError::from)?;
+    Ok(CorsPolicy::new(CorsRules {
+        origins: (!origins.is_empty()).then_some(origins),
+        methods: table.methods.clone(),
+        headers: table.headers.clone(),
+        expose: table.expose.clone(),
+        credentials: table.credentials,
+        max_age: table.max_age,
+    })?)
+}
+
 /// The claims that conditions of routes read.
 pub(super) fn claims_of_conditions(config: &Config) -> Result<Vec<ClaimPath>, CompileError> {
-    let mut claims = Vec::new();
+    let mut claims = super::organizations::claims(config)?;
     for route in &config.routes {
         if let config::Access::Table(table) = &route.access {
             claims.extend(
@@ -133,6 +157,11 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
     } else {
         EmailProof::None
     };
+    let organization_proof = if config.hugging_face.live_orgs == config::LiveOrgs::Required {
+        OrganizationProof::Asked
+    } else {
+        OrganizationProof::None
+    };
     let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
     let ip: Vec<_> = table.ip.iter().copied().map(canonical_network).collect();
     let mut conditions: Vec<Option<Condition>> = vec![
@@ -149,7 +178,7 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
         list(&table.email).map(|addresses| Condition::Email(addresses, proof)),
         list(&table.email_domain).map(|domains| Condition::EmailDomain(domains, proof)),
         list(&table.hf_user).map(Condition::HfUser),
-        list(&table.hf_org).map(Condition::HfOrg),
+        list(&table.hf_org).map(|organizations| Condition::HfOrg(organizations, organization_proof)),
     ];
     if let Some(claim) = &table.claim {
         let values = claim.any_of.iter().map(|value| match value {

@@ -1,9 +1,11 @@
 //! What a route has beside its rule: how what may pass is treated.
 
 use crate::http::Rewrite;
+use crate::http::cors::CorsPolicy;
 use crate::policy::Route;
 use crate::upstream::{UpstreamHost, UpstreamId};
 use ::http::{HeaderName, HeaderValue};
+use std::sync::Arc;
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +18,8 @@ pub struct RouteSettings {
     pub rewrite: Option<Rewrite>,
     /// Header fields that are always there.
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
+    /// What scripts of other origins may ask and read; `None`: nothing is said of them.
+    pub cors: Option<Arc<CorsPolicy>>,
 }
 
 /// The treatment of every route, found by the number that the table gave it.
@@ -24,13 +28,23 @@ pub struct SettingsTable {
     /// By [`Route::place`].
     by_place: Box<[RouteSettings]>,
     otherwise: RouteSettings,
+    has_cors: bool,
 }
 
 impl SettingsTable {
     /// The settings of routes in the order in which the table was given them, and of what falls under none.
     pub fn new(otherwise: RouteSettings, routes: Vec<RouteSettings>) -> Self {
-        let by_place = std::iter::once(otherwise.clone()).chain(routes).collect();
-        Self { by_place, otherwise }
+        let by_place: Box<[_]> = std::iter::once(otherwise.clone()).chain(routes).collect();
+        Self {
+            has_cors: by_place.iter().any(|settings| settings.cors.is_some()),
+            by_place,
+            otherwise,
+        }
+    }
+
+    /// Whether any route has something to say to scripts of other origins.
+    pub(super) const fn has_cors(&self) -> bool {
+        self.has_cors
     }
 
     /// The settings of a route of the table that these were made for.

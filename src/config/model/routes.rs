@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -29,6 +30,8 @@ pub struct RouteConfig {
     pub rewrite: Option<RewriteConfig>,
     /// Headers that its upstream is always sent, no two alike; marked sensitive.
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
+    /// What becomes of scripts of other origins.
+    pub cors: Cors,
 }
 
 /// `route.strip_prefix` and `route.rewrite` together.
