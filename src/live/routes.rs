@@ -52,6 +52,7 @@ pub(super) fn settings(
     upstreams: Vec<UpstreamId>,
 ) -> Result<SettingsTable, CompileError> {
     let otherwise = RouteSettings {
+        bearer: false,
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
         ..RouteSettings::default()
@@ -59,6 +60,7 @@ pub(super) fn settings(
     let routes = config.routes.iter().zip(upstreams);
     let routes = routes.map(|(route, upstream)| {
         Ok(RouteSettings {
+            bearer: route.takes_bearer(),
             upstream,
             upstream_host: upstreams::host(&route.upstream_host),
             rewrite: route.rewrite.as_ref().map(rewrite).transpose()?,
