@@ -4,7 +4,10 @@ mod process;
 mod routes;
 
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
-pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
+pub use routes::{
+    Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, RouteToken, SocialTokenConfig, TokenKind,
+    Unauthenticated, WhenAbsent,
+};
 
 use super::value::{
     DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, SignInParameter, UpstreamAddress,
@@ -247,6 +250,17 @@ pub enum HeaderSource {
     },
     /// Always this; marked sensitive, since it may be a credential.
     Constant(HeaderValue),
+    /// A token that Logto gave for the session.
+    Token(TokenSource),
+}
+
+/// A token that every session has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
 }
 
 /// How a header's value is written.
@@ -282,6 +296,25 @@ impl Config {
     pub fn webhook_url(&self) -> Option<String> {
         self.webhook_signing_key.as_ref()?;
         Some(self.public_url.url_of(&self.endpoints.webhook))
+    }
+}
+
+impl Config {
+    /// The API resources that tokens are handed on for, each once.
+    pub fn token_resources(&self) -> Vec<&str> {
+        const ORGANIZATIONS: &str = "urn:logto:resource:organizations";
+        let mut resources = Vec::new();
+        for token in self.routes.iter().flat_map(|route| &route.tokens) {
+            let TokenKind::For { resource, .. } = &token.token else {
+                continue;
+            };
+            // Permissions in an organization are asked for under this name (Logto: organization tokens).
+            let resource = resource.as_deref().unwrap_or(ORGANIZATIONS);
+            if !resources.contains(&resource) {
+                resources.push(resource);
+            }
+        }
+        resources
     }
 }
 

@@ -303,6 +303,34 @@ impl Endpoints {
         format!("{}?{query}", self.paths.sign_in)
     }
 
+    /// The page for a user whose token at a third party is missing: a sign-in through it brings another one.
+    pub fn consent_page(&self, request: &CleanRequest, target: &str) -> Response<Body> {
+        let path = request.target().path_and_query().as_str();
+        let return_path = ReturnPath::parse_or_root(path, &self.public_origin, &self.paths);
+        self.problem_page(
+            request,
+            Problem::NeedsConsent,
+            Some(&self.consent_path(&return_path, target)),
+        )
+    }
+
+    /// The sign-in URL for it, which brings the browser back to a path. Logto asks for an account though it knows one, since it
+    /// would pass over the connector otherwise.
+    pub fn consent_url(&self, return_path: &ReturnPath, target: &str) -> String {
+        format!(
+            "{}{}",
+            self.public_origin.as_str(),
+            self.consent_path(return_path, target)
+        )
+    }
+
+    fn consent_path(&self, return_path: &ReturnPath, target: &str) -> String {
+        format!(
+            "{}&direct_sign_in=social%3A{target}&prompt=login",
+            self.sign_in_path(return_path)
+        )
+    }
+
     /// Continues an after-sign-out request to the path that its sealed `state` names.
     pub fn after_sign_out(&self, request: &CleanRequest) -> Option<Response<Body>> {
         sign_out::continue_after(self, request)
@@ -316,16 +344,26 @@ impl Endpoints {
         return_path: Option<&ReturnPath>,
     ) -> Response<Body> {
         let again = return_path.map(|path| self.sign_in_path(path));
+        self.problem_page(request, problem, again.as_deref())
+    }
+
+    /// A problem page with a link.
+    pub fn problem_page(
+        &self,
+        request: &CleanRequest,
+        problem: Problem,
+        link: Option<&str>,
+    ) -> Response<Body> {
         let page = pages::problem(
             &self.pages,
             navigation::language(request.headers()),
             problem,
-            again.as_deref(),
+            link,
             request.request_id().to_str().unwrap_or_default(),
         );
         let mut response = answer::page(problem.status(), page);
         let retry_after = match problem {
-            Problem::Unavailable => Some(HeaderValue::from_static("5")),
+            Problem::Unavailable | Problem::TokenUnavailable => Some(HeaderValue::from_static("5")),
             Problem::TooMany => Some(HeaderValue::from_static("60")),
             _ => None,
         };

@@ -77,10 +77,13 @@ impl Redemption {
         // What is learnt of the user while the call is under way counts against the session that it makes.
         let asked_at = self.clock.now();
         let outcome = match self.logto.redeem(self.request.clone()).await {
-            Ok(verified) => self
-                .session(verified.into_inner(), asked_at)
-                .map(Arc::new)
-                .map_err(|_| Problem::Unavailable),
+            Ok(verified) => {
+                let session = self.session(SignedIn::clone(&verified), asked_at).map(Arc::new);
+                if let Ok(session) = &session {
+                    self.rechecks.keep_signed_in(session.id(), &verified, asked_at);
+                }
+                session.map_err(|_| Problem::Unavailable)
+            }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in failed");
                 if let Some(session) = self.confirms.as_ref().filter(|_| error.is_transient()) {

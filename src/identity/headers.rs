@@ -57,6 +57,18 @@ pub enum Source {
     },
     /// The same value for every signed-in user.
     Constant(HeaderValue),
+    /// One of the tokens that Logto gave for the session. It is no part of what a session carries: whoever forwards the
+    /// request adds it.
+    Token(TokenSource),
+}
+
+/// A token that any signed-in user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
 }
 
 /// One header towards the upstream.
@@ -190,7 +202,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) => None,
+            Source::Constant(_) | Source::Token(_) => None,
         });
         paths.collect()
     }
@@ -205,7 +217,7 @@ impl HeaderRules {
                 Source::Claim { path, encoding, join } => {
                     Some((position, encoding.write(claims.at(path)?, join)?))
                 }
-                Source::Constant(_) => None,
+                Source::Constant(_) | Source::Token(_) => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -224,8 +236,23 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } => None,
+            Source::Claim { .. } | Source::Token(_) => None,
         })
+    }
+
+    /// The headers that carry a token.
+    pub fn tokens(&self) -> impl Iterator<Item = (&HeaderName, TokenSource)> {
+        self.rules.iter().filter_map(|rule| match rule.source {
+            Source::Token(token) => Some((&rule.name, token)),
+            Source::Claim { .. } | Source::Constant(_) => None,
+        })
+    }
+
+    /// Has further names owned on every request: those that only some routes send.
+    #[must_use]
+    pub fn owning<'a>(mut self, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        self.owned.add(names);
+        self
     }
 
     /// The name of the claim rule at a position.
@@ -234,7 +261,7 @@ impl HeaderRules {
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } => Some(&rule.name),
-                Source::Constant(_) => None,
+                Source::Constant(_) | Source::Token(_) => None,
             })
     }
 }
@@ -269,8 +296,8 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
                 feed(&mut hash, encoding.as_str().as_bytes());
                 feed(&mut hash, join.as_bytes());
             }
-            // Constants are not in the projected values; only their position counts.
-            Source::Constant(_) => feed(&mut hash, b""),
+            // Constants and tokens are not in the projected values; only their position counts.
+            Source::Constant(_) | Source::Token(_) => feed(&mut hash, b""),
         }
     }
     let digest: [u8; 32] = hash.finalize().into();

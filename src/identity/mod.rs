@@ -8,7 +8,9 @@ pub mod encoding;
 pub mod headers;
 pub mod owned;
 pub mod projected;
+mod token_headers;
 
 pub use claims::{ClaimPath, Claims};
 pub use headers::HeaderRules;
 pub use projected::ProjectedHeaders;
+pub use token_headers::TokenHeaders;

@@ -46,22 +46,32 @@ pub(super) struct OwnedNames {
 
 impl OwnedNames {
     pub(super) fn new<'a>(configured: impl Iterator<Item = &'a HeaderName>) -> Self {
-        let configured: Vec<Vec<u8>> = configured
-            .map(|name| fold(name.as_str().as_bytes()).into_owned())
-            .collect();
-        let mut first_bytes = [false; 256];
-        let names = configured.iter().map(Vec::as_slice);
-        for name in names.chain(FAMILIES).chain(NAMES) {
-            if let Some(flag) = name
-                .first()
-                .and_then(|first| first_bytes.get_mut(usize::from(*first)))
-            {
-                *flag = true;
-            }
+        let mut owned = Self {
+            configured: Vec::new(),
+            first_bytes: [false; 256],
+        };
+        for name in FAMILIES.into_iter().chain(NAMES) {
+            owned.expect(name);
         }
-        Self {
-            configured,
-            first_bytes,
+        owned.add(configured);
+        owned
+    }
+
+    /// Owns further names.
+    pub(super) fn add<'a>(&mut self, names: impl IntoIterator<Item = &'a HeaderName>) {
+        for name in names {
+            let name = fold(name.as_str().as_bytes()).into_owned();
+            self.expect(&name);
+            self.configured.push(name);
+        }
+    }
+
+    fn expect(&mut self, folded: &[u8]) {
+        if let Some(flag) = folded
+            .first()
+            .and_then(|first| self.first_bytes.get_mut(usize::from(*first)))
+        {
+            *flag = true;
         }
     }
 

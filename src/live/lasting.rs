@@ -19,6 +19,7 @@ use crate::request::AllowedHosts;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::tokens::SocialTokens;
 use crate::upstream;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub(super) struct Lasting {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) social: Arc<SocialTokens>,
     /// What sessions keep, and since when.
     pub(super) kept_claims: Vec<ClaimPath>,
     pub(super) claims_since: UnixSeconds,
@@ -62,6 +64,7 @@ impl Lasting {
                 metrics.clone(),
             )?,
             ledger: Arc::default(),
+            social: Arc::default(),
             kept_claims: kept_claims(rules, claims_of_conditions(config)?)?,
             claims_since: clock.now(),
             upstream: Arc::new(upstream_settings(config)?),
@@ -96,6 +99,7 @@ impl Lasting {
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),
             ledger: Arc::clone(&gate.rechecks.ledger),
+            social: Arc::clone(&gate.tokens.social),
             claims_since: if kept_claims
                 .iter()
                 .all(|path| gate.rechecks.kept_claims.contains(path))

@@ -1,6 +1,7 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::tokens::token_rules;
 use crate::config::{self, AccessTable, ClaimValue, Config};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
@@ -10,6 +11,7 @@ use crate::policy::{
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
     let mut routes = Vec::new();
@@ -40,8 +42,13 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 
 /// How requests are treated, by route.
 pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|_| RouteSettings {});
-    SettingsTable::new(RouteSettings {}, routes.collect())
+    let routes = config.routes.iter().map(|route| RouteSettings {
+        tokens: token_rules(config, Some(route)).map(Arc::new),
+    });
+    let otherwise = RouteSettings {
+        tokens: token_rules(config, None).map(Arc::new),
+    };
+    SettingsTable::new(otherwise, routes.collect())
 }
 
 /// The claims that conditions of routes read.

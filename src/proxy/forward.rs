@@ -6,6 +6,7 @@ use super::respond;
 use crate::clock::monotonic;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
+use crate::identity::TokenHeaders;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use crate::session::SessionView;
@@ -37,13 +38,24 @@ struct Renewal {
 }
 
 impl Outbound {
-    /// Joins the request with its permit, with the session that it passes because of, and with the cookies that its answer
-    /// sets.
-    pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
+    /// Joins the request with its permit, with the session that it passes because of, with the cookies that its answer sets,
+    /// and with the caller's tokens.
+    pub(super) fn new(
+        gate: &Gate,
+        clean: CleanRequest,
+        permit: &Permit<'_>,
+        standing: Standing,
+        tokens: TokenHeaders,
+    ) -> Self {
         let reply = respond::FailureReply::of(&clean);
-        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
-            gate.cookies.is_own(name)
-        });
+        let request = UpstreamRequest::new(
+            clean,
+            permit,
+            &gate.header_rules,
+            tokens,
+            &gate.upstream_host,
+            |name| gate.cookies.is_own(name),
+        );
         let Standing { session, renewal, .. } = standing;
         let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {

@@ -9,14 +9,15 @@ use super::route_settings::SettingsTable;
 use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
-use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
-use crate::policy::{Decision, Matched, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
+use crate::identity::{Claims, HeaderRules, ProjectedHeaders, TokenHeaders};
+use crate::policy::{Decision, Matched, Permit, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
 use crate::request::{CleanRequest, RawRequest, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
+use crate::tokens::{Found, Tokens};
 use crate::upstream::{self, Pool, UpstreamHost};
 use ::http::Response;
 use futures_util::future::{Either, FutureExt as _, ready};
@@ -39,6 +40,8 @@ pub struct Gate {
     pub routes: RouteTable,
     /// How what may pass is treated, by route.
     pub settings: SettingsTable,
+    /// The callers' tokens, for upstreams that get them.
+    pub tokens: Tokens,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
     /// How the upstream is reached. A worker whose pool was made of others makes a new one.
@@ -124,7 +127,7 @@ impl Gate {
                     let pool = pool.clone();
                     return Next::Own(Box::pin(self.recheck(view, true, clean, record, pool, streams)));
                 }
-                self.decide(clean, standing, record)
+                self.decide(clean, standing, record, pool, streams, false)
             }
         }
     }
@@ -172,18 +175,55 @@ impl Gate {
             self.rechecks.confirm(&view, now).await
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
-        match Arc::clone(&self).decide(clean, standing, record) {
+        self.go_on(clean, standing, record, pool, streams, false).await
+    }
+
+    /// Has Logto asked for tokens that the route hands on, then decides anew: the session may be another by then, or over.
+    async fn ask_for_tokens(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        standing: Standing,
+        record: Record,
+        pool: Pool,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
+        let rules = self.settings.of(self.matched(&clean).route()).tokens.clone();
+        let standing = match (rules, &standing.session) {
+            (Some(rules), Some(view)) => {
+                let outcome = self.tokens.ask(&rules, view, self.clock.now()).await;
+                standing.changed(outcome, &self, &clean, self.clock.now())
+            }
+            _ => standing,
+        };
+        self.go_on(clean, standing, record, pool, streams, true).await
+    }
+
+    /// Decides, after a wait.
+    async fn go_on(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        standing: Standing,
+        record: Record,
+        pool: Pool,
+        streams: &ConnectionStreams,
+        asked: bool,
+    ) -> Response<Body> {
+        match Arc::clone(&self).decide(clean, standing, record, &pool, streams, asked) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
             Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pool, streams).await),
         }
     }
 
+    /// `asked`: Logto was asked for the caller's tokens a moment ago.
     fn decide<'a>(
         self: Arc<Self>,
         clean: CleanRequest,
         mut standing: Standing,
         mut record: Record,
+        pool: &Pool,
+        streams: &'a ConnectionStreams,
+        asked: bool,
     ) -> Next<'a> {
         let matched = self.matched(&clean);
         let route = matched.route();
@@ -227,8 +267,44 @@ impl Gate {
                 return Next::Answered(record.finish(response));
             }
         };
+        let tokens = match self.tokens_of(&permit, &standing, asked) {
+            Found::Ready(tokens) => tokens,
+            Found::Ask => {
+                standing.identity = permit.identity().cloned();
+                let pool = pool.clone();
+                return Next::Own(Box::pin(
+                    self.ask_for_tokens(clean, standing, record, pool, streams),
+                ));
+            }
+            Found::Refused(absent) => {
+                record.judged(Fate::Refused, permit.route(), self.counters.of(permit.route()));
+                tracing::info!(
+                    target: "logto_proxy::refusal",
+                    decision_id = clean.request_id().to_str().ok(),
+                    route = %permit.route(),
+                    reason = absent.as_str(),
+                    "a request was not forwarded for want of a token"
+                );
+                let mut response = respond::without_token(&self.endpoints, &clean, &absent);
+                respond::apply_renewal(response.headers_mut(), standing.renewal);
+                return Next::Answered(record.finish(response));
+            }
+        };
         record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
-        Next::Upstream(Outbound::new(&self, clean, &permit, standing), record)
+        Next::Upstream(Outbound::new(&self, clean, &permit, standing, tokens), record)
+    }
+
+    /// The tokens that go with a permitted request.
+    fn tokens_of(&self, permit: &Permit<'_>, standing: &Standing, asked: bool) -> Found {
+        let Some(rules) = &self.settings.of(permit.route()).tokens else {
+            return Found::Ready(TokenHeaders::default());
+        };
+        match &standing.session {
+            Some(session) if permit.identity().is_some() => {
+                self.tokens.find(rules, session, self.clock.now(), asked)
+            }
+            _ => Found::Ready(rules.without()),
+        }
     }
 
     /// Explains the decision id that the answer names. Not a part of the access log, which may be off.

@@ -1,10 +1,15 @@
 //! What a route has beside its rule: how what may pass is treated.
 
 use crate::policy::Route;
+use crate::tokens::TokenRules;
+use std::sync::Arc;
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
-pub struct RouteSettings {}
+pub struct RouteSettings {
+    /// The tokens that the upstream gets.
+    pub tokens: Option<Arc<TokenRules>>,
+}
 
 /// The treatment of every route, found by the number that the table gave it.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::http::body::Body;
 use crate::http::cookies;
 use crate::http::folding::folded_equals;
 use crate::http::upgrade::Upgrade;
-use crate::identity::HeaderRules;
+use crate::identity::{HeaderRules, TokenHeaders};
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
@@ -36,6 +36,7 @@ impl UpstreamRequest {
         clean: CleanRequest,
         permit: &Permit<'_>,
         rules: &HeaderRules,
+        tokens: TokenHeaders,
         host: &UpstreamHost,
         is_own_cookie: impl Fn(&[u8]) -> bool,
     ) -> Self {
@@ -47,6 +48,7 @@ impl UpstreamRequest {
         if let Some(identity) = permit.identity() {
             identity.apply(rules, &mut parts.headers);
         }
+        tokens.apply(&mut parts.headers);
         if let UpstreamHost::Replace(host) = host {
             parts.headers.insert(header::HOST, host.clone());
         }

@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["session", "logto", "upstream"],
     &["store"],
     &["recheck", "bearer", "streams"],
+    &["tokens"],
     &["config"],
     &["endpoints", "proxy"],
     &["live"],

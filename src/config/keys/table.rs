@@ -94,7 +94,7 @@ pub const KEYS: &[Key] = &[
     value("routes.webhook", Kind::Text, r#""""#, "Path of Logto's webhooks; empty: `webhook` under the prefix."),
     value("routes.sessions", Kind::Text, r#""""#, "Path of the page of a user's sessions, and `/revoke` below it; empty: `sessions` under the prefix."),
     value("routes.after_sign_out", Kind::Text, r#""/""#, "Where a sign-out ends: a path of this site, registered in Logto as post sign-out redirect URI."),
-    value("headers", Kind::Map, "{}", "`\"Name\" = \"claim.path\"`, `{ claim, encoding, join }` or `{ constant }`; `false` takes a default header away."),
+    value("headers", Kind::Map, "{}", "`\"Name\" = \"claim.path\"`, `{ claim, encoding, join }`, `{ constant }` or `{ token }`; `false` takes a default header away."),
     value("route", Kind::Tables, "[]", "What may pass where, one `[[route]]` a path. The most specific path wins, order does not matter."),
     value("webhook.signing_key", Kind::Secret, r#""""#, "The signing key that Logto shows on the webhook's page, at least 16 bytes; empty: webhooks are not received."),
     value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for an `https` upstream besides the public ones."),
@@ -129,6 +129,8 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.methods", Kind::TextList, "[]", "The methods, in capitals; `GET` covers `HEAD`. Empty: all."),
     value("route.access", Kind::TextOrTable, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one), `authenticated`, or a table of conditions that must all hold: [below](#who-may-pass)."),
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
+    value("route.tokens", Kind::Tables, "[]", "Tokens of Logto's that the app gets: `{ header, token, resource, organization, when_absent }`; see [tokens for the app](#tokens-for-the-app)."),
+    value("route.social_token", Kind::Map, "{}", "The user's token at a third party that the app gets, from Logto's Secret Vault: `{ target, header, when_absent }`; see [tokens for the app](#tokens-for-the-app)."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.

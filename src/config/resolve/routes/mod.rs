@@ -2,6 +2,7 @@
 
 mod field;
 mod matching;
+mod tokens;
 
 use super::access;
 use crate::config::error::{ConfigError, Origin, Problem};
@@ -160,6 +161,8 @@ fn route(
             ],
         )
     });
+    let tokens = tokens::tokens(reader, entries, origin);
+    let social_token = tokens::social_token(reader, entries, origin);
     let (path, path_origin) = path?;
     let route = RouteConfig {
         path,
@@ -167,7 +170,10 @@ fn route(
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        tokens: tokens?,
+        social_token: social_token?,
     };
+    tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
 }
 
