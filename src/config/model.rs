@@ -13,6 +13,7 @@ use super::value::{
     DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, SignInParameter, UpstreamAddress,
     UpstreamHost,
 };
+use crate::identity::Preset;
 use crate::secret::SecretText;
 use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -53,9 +54,11 @@ pub struct Config {
     pub endpoints: EndpointPaths,
     /// The key that Logto signs webhooks with; `None`: webhooks are not received.
     pub webhook_signing_key: Option<SecretText>,
-    /// Identity headers besides the default ones; one of a default header's name replaces it.
+    /// Identity headers besides the default ones and those of presets; one of their names replaces theirs.
     pub headers: Vec<HeaderConfig>,
-    /// Default headers that are not to be sent. They are still removed from requests.
+    /// Other proxies whose headers are sent too, none twice.
+    pub header_presets: Vec<Preset>,
+    /// Default headers, and headers of presets, that are not to be sent. They are still removed from requests.
     pub removed_headers: Vec<HeaderName>,
     /// Routes, in the order of the file; no two that cover one request to the same path of the same host.
     pub routes: Vec<RouteConfig>,

@@ -75,6 +75,12 @@ impl Config {
                 (header.name.to_string(), source)
             })
             .collect();
+        headers.splice(
+            0..0,
+            self.header_presets
+                .iter()
+                .map(|preset| ("preset".to_owned(), preset.as_str().to_owned())),
+        );
         headers.extend(
             self.removed_headers
                 .iter()

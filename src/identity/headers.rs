@@ -54,7 +54,12 @@ pub enum Source {
         encoding: Encoding,
         /// What stands between the items of a list: 1 to 8 printable ASCII characters, no letter, digit or `%`.
         join: String,
+        /// What stands before the value: not empty only in the headers of a [`Preset`](super::Preset).
+        prefix: &'static str,
     },
+    /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
+    /// every request.
+    Host,
     /// The same value for every signed-in user.
     Constant(HeaderValue),
     /// One of the tokens that Logto gave for the session. It is no part of what a session carries: whoever forwards the
@@ -103,6 +108,7 @@ pub enum HeaderRulesError {
 #[derive(Debug, Clone)]
 pub struct HeaderRules {
     rules: Vec<HeaderRule>,
+    host_names: Box<[HeaderName]>,
     owned: OwnedNames,
     fingerprint: u64,
 }
@@ -114,6 +120,7 @@ impl HeaderRule {
             path,
             encoding: Encoding::Percent,
             join: ",".to_owned(),
+            prefix: "",
         };
         Self { name, source }
     }
@@ -148,7 +155,9 @@ impl HeaderRules {
         }
         let owned = OwnedNames::new(rules.iter().map(|rule| &rule.name));
         let fingerprint = fingerprint(&rules);
+        let of_host = rules.iter().filter(|rule| rule.source == Source::Host);
         Ok(Self {
+            host_names: of_host.map(|rule| rule.name.clone()).collect(),
             rules,
             owned,
             fingerprint,
@@ -202,7 +211,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::Token(_) => None,
+            Source::Constant(_) | Source::Host | Source::Token(_) => None,
         });
         paths.collect()
     }
@@ -214,10 +223,16 @@ impl HeaderRules {
             .iter()
             .zip(0_u8..)
             .filter_map(|(rule, position)| match &rule.source {
-                Source::Claim { path, encoding, join } => {
-                    Some((position, encoding.write(claims.at(path)?, join)?))
+                Source::Claim {
+                    path,
+                    encoding,
+                    join,
+                    prefix,
+                } => {
+                    let value = encoding.write(claims.at(path)?, join)?;
+                    Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::Token(_) => None,
+                Source::Constant(_) | Source::Host | Source::Token(_) => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -236,7 +251,7 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::Token(_) => None,
+            Source::Claim { .. } | Source::Token(_) | Source::Host => None,
         })
     }
 
@@ -244,7 +259,7 @@ impl HeaderRules {
     pub fn tokens(&self) -> impl Iterator<Item = (&HeaderName, TokenSource)> {
         self.rules.iter().filter_map(|rule| match rule.source {
             Source::Token(token) => Some((&rule.name, token)),
-            Source::Claim { .. } | Source::Constant(_) => None,
+            Source::Claim { .. } | Source::Constant(_) | Source::Host => None,
         })
     }
 
@@ -255,15 +270,29 @@ impl HeaderRules {
         self
     }
 
+    /// Puts the host that a request names under the names of the rules that ask for it.
+    pub fn apply_host(&self, host: &HeaderValue, headers: &mut HeaderMap) {
+        for name in &self.host_names {
+            headers.insert(name.clone(), host.clone());
+        }
+    }
+
     /// The name of the claim rule at a position.
     pub(super) fn claim_header(&self, position: u8) -> Option<&HeaderName> {
         self.rules
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } => Some(&rule.name),
-                Source::Constant(_) | Source::Token(_) => None,
+                Source::Constant(_) | Source::Host | Source::Token(_) => None,
             })
     }
+}
+
+fn prefixed(prefix: &str, value: HeaderValue) -> Option<HeaderValue> {
+    if prefix.is_empty() {
+        return Some(value);
+    }
+    HeaderValue::from_bytes(&[prefix.as_bytes(), value.as_bytes()].concat()).ok()
 }
 
 fn default_rules(pairs: &[(&'static str, &str)]) -> Vec<HeaderRule> {
@@ -287,17 +316,23 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
         hash.update(part);
     }
     let mut hash = Sha256::new();
-    feed(&mut hash, b"headers/1");
+    feed(&mut hash, b"headers/2");
     for rule in rules {
         feed(&mut hash, rule.name.as_str().as_bytes());
         match &rule.source {
-            Source::Claim { path, encoding, join } => {
+            Source::Claim {
+                path,
+                encoding,
+                join,
+                prefix,
+            } => {
                 feed(&mut hash, path.to_string().as_bytes());
                 feed(&mut hash, encoding.as_str().as_bytes());
                 feed(&mut hash, join.as_bytes());
+                feed(&mut hash, prefix.as_bytes());
             }
-            // Constants and tokens are not in the projected values; only their position counts.
-            Source::Constant(_) | Source::Token(_) => feed(&mut hash, b""),
+            // Constants, tokens and what a request says are not in the projected values; only their position counts.
+            Source::Constant(_) | Source::Host | Source::Token(_) => feed(&mut hash, b""),
         }
     }
     let digest: [u8; 32] = hash.finalize().into();

@@ -7,10 +7,12 @@ pub mod claims;
 pub mod encoding;
 pub mod headers;
 pub mod owned;
+pub mod presets;
 pub mod projected;
 mod token_headers;
 
 pub use claims::{ClaimPath, Claims};
 pub use headers::HeaderRules;
+pub use presets::Preset;
 pub use projected::ProjectedHeaders;
 pub use token_headers::TokenHeaders;

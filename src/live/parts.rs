@@ -18,12 +18,15 @@ use std::collections::BTreeSet;
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
 
-/// The default headers, less those taken out, plus or overlaid by those configured.
+/// The default headers and those of presets, less those taken out, plus or overlaid by those configured.
 pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError> {
     let mut rules = HeaderRules::standard();
     // Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
     if config.logto.asks_identities() {
         rules.extend(HeaderRules::hugging_face());
+    }
+    for preset in &config.header_presets {
+        rules.extend(preset.rules());
     }
     rules.retain(|rule| {
         let replaced = config.headers.iter().any(|header| header.name == rule.name);
@@ -45,6 +48,7 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
                     config::HeaderEncoding::Base64 => Encoding::Base64,
                 },
                 join: join.clone(),
+                prefix: "",
             },
         };
         rules.push(HeaderRule {

@@ -4,7 +4,7 @@ use super::error::CompileError;
 use super::tokens::token_rules;
 use crate::config::{self, AccessTable, ClaimValue, Config};
 use crate::http::forwarded::canonical_network;
-use crate::identity::ClaimPath;
+use crate::identity::{ClaimPath, HeaderRules};
 use crate::policy::{
     Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
     Unauthenticated,
@@ -41,12 +41,12 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config) -> SettingsTable {
+pub(super) fn settings(config: &Config, rules: &HeaderRules) -> SettingsTable {
     let routes = config.routes.iter().map(|route| RouteSettings {
-        tokens: token_rules(config, Some(route)).map(Arc::new),
+        tokens: token_rules(rules, Some(route)).map(Arc::new),
     });
     let otherwise = RouteSettings {
-        tokens: token_rules(config, None).map(Arc::new),
+        tokens: token_rules(rules, None).map(Arc::new),
     };
     SettingsTable::new(otherwise, routes.collect())
 }

@@ -1,25 +1,23 @@
 //! Which tokens the routes hand on.
 
-use crate::config::{self, Access, Config, HeaderSource, RouteConfig, TokenKind};
+use crate::config::{self, Access, Config, RouteConfig, TokenKind};
+use crate::identity::headers::{HeaderRules, TokenSource};
 use crate::recheck::{Keeps, Want};
 use crate::tokens::{TokenOf, TokenRule, TokenRules, WhenAbsent};
 use http::{HeaderName, header};
 
-/// The tokens of a route, and of requests that fall under none; `None` where there are none.
-pub(super) fn token_rules(config: &Config, route: Option<&RouteConfig>) -> Option<TokenRules> {
+/// The tokens of a route, and of requests that fall under none; `None` where there are none. `rules` may send some everywhere.
+pub(super) fn token_rules(rules: &HeaderRules, route: Option<&RouteConfig>) -> Option<TokenRules> {
     if route.is_some_and(|route| matches!(route.access, Access::Public)) {
         return None;
     }
-    let everywhere = config.headers.iter().filter_map(|header| match header.source {
-        HeaderSource::Token(token) => Some(TokenRule {
-            header: header.name.clone(),
-            token: TokenOf::Logto(match token {
-                config::TokenSource::Access => Want::Access,
-                config::TokenSource::Id => Want::Id,
-            }),
-            when_absent: WhenAbsent::Omit,
+    let everywhere = rules.tokens().map(|(header, token)| TokenRule {
+        header: header.clone(),
+        token: TokenOf::Logto(match token {
+            TokenSource::Access => Want::Access,
+            TokenSource::Id => Want::Id,
         }),
-        HeaderSource::Claim { .. } | HeaderSource::Constant(_) => None,
+        when_absent: WhenAbsent::Omit,
     });
     let own = route.into_iter().flat_map(|route| &route.tokens);
     let own = own.map(|token| TokenRule {
@@ -58,10 +56,10 @@ const fn when_absent(when_absent: config::WhenAbsent) -> WhenAbsent {
 }
 
 /// Which of the tokens that every refresh brings are kept: those that some route hands on or needs to ask for others.
-pub(super) fn keeps(config: &Config) -> Keeps {
-    let rules = config.routes.iter().map(Some).chain([None]);
-    let all: Vec<TokenOf> = rules
-        .filter_map(|route| token_rules(config, route))
+pub(super) fn keeps(config: &Config, rules: &HeaderRules) -> Keeps {
+    let routes = config.routes.iter().map(Some).chain([None]);
+    let all: Vec<TokenOf> = routes
+        .filter_map(|route| token_rules(rules, route))
         .flat_map(|rules| rules.rules().to_vec())
         .map(|rule| rule.token)
         .collect();

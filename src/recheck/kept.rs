@@ -267,9 +267,18 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn at(seconds: u64) -> UnixSeconds {
         UnixSeconds::new(1_000_000 + seconds)
+    }
+
+    /// Another one each time.
+    fn id() -> SessionId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        SessionId::from_bytes(bytes)
     }
 
     fn token(text: &str, life: u64) -> Token {
@@ -286,7 +295,7 @@ mod tests {
     #[test]
     fn a_token_is_given_to_its_session_while_it_lives() {
         let kept = KeptTokens::default();
-        let (one, other) = (SessionId::random().unwrap(), SessionId::random().unwrap());
+        let (one, other) = (id(), id());
         kept.keep(one, Want::Access, token("abc", 600), at(0));
         let held = kept.get(one, &Want::Access, at(1));
         assert_eq!(held.token.as_ref().unwrap().raw(), "abc");
@@ -309,7 +318,7 @@ mod tests {
     #[test]
     fn a_refusal_is_remembered_for_a_while_and_an_outage_takes_nothing_away() {
         let kept = KeptTokens::default();
-        let session = SessionId::random().unwrap();
+        let session = id();
         kept.keep(session, want("a"), token("abc", 60), at(0));
         kept.lacks(
             session,
@@ -336,7 +345,7 @@ mod tests {
     #[test]
     fn what_may_be_lost_with_a_role_is_forgotten_alone() {
         let kept = KeptTokens::default();
-        let session = SessionId::random().unwrap();
+        let session = id();
         kept.keep(session, Want::Access, token("a", 600), at(0));
         kept.keep(session, want("a"), token("b", 600), at(0));
         kept.forget_for_resources(session, at(1));
@@ -349,13 +358,13 @@ mod tests {
     #[test]
     fn there_are_bounds() {
         let kept = KeptTokens::default();
-        let session = SessionId::random().unwrap();
+        let session = id();
         for number in 0..100 {
             kept.keep(session, want(&number.to_string()), token("a", 600), at(0));
         }
         assert_eq!(kept.lock().get(&session, at(1)).unwrap().len(), MOST_OF_A_SESSION);
         for _ in 0..=MOST_SESSIONS {
-            kept.keep(SessionId::random().unwrap(), Want::Id, token("a", 700), at(0));
+            kept.keep(id(), Want::Id, token("a", 700), at(0));
         }
         assert_eq!(kept.lock().len(), MOST_SESSIONS);
         assert!(

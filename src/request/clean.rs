@@ -31,6 +31,8 @@ pub struct CleanParts {
     pub method: Method,
     /// The target, to be sent on byte for byte.
     pub target: RequestTarget,
+    /// The one host that the client named.
+    pub host: HostAndPort,
     /// Fields without hop-by-hop ones and without any that the proxy owns; forwarding fields are written.
     pub headers: HeaderMap,
     /// The body, not read yet: nobody has answered `100 Continue`. It fails beyond `limits.body_bytes`.
@@ -92,6 +94,7 @@ impl CleanRequest {
         CleanParts {
             method: self.method,
             target: self.target,
+            host: self.host,
             headers: self.headers,
             body: Body::streamed(self.body).with_limit(self.body_limit),
             upgrade: self.upgrade,

@@ -45,6 +45,7 @@ impl UpstreamRequest {
         if permit.depends_on_method() {
             remove_method_overrides(&mut parts.headers);
         }
+        rules.apply_host(parts.host.as_header_value(), &mut parts.headers);
         if let Some(identity) = permit.identity() {
             identity.apply(rules, &mut parts.headers);
         }

@@ -2,6 +2,7 @@
 
 mod markdown;
 mod operations;
+mod presets;
 
 use logto_proxy::config::{self, Environment, Files, Source};
 use logto_proxy::identity::headers::Source as HeaderSource;
@@ -60,7 +61,7 @@ fn documents() -> Vec<String> {
 fn default_headers() -> BTreeMap<String, String> {
     let claim = |source: HeaderSource| match source {
         HeaderSource::Claim { path, .. } => path.to_string(),
-        HeaderSource::Constant(_) => panic!("a default header with a constant needs a row of another kind"),
+        other => panic!("a default header of {other:?} needs a row of another kind"),
     };
     HeaderRules::defaults()
         .into_iter()

@@ -31,6 +31,7 @@ mod limits;
 mod logto_outage;
 mod loop_stop;
 mod metrics;
+mod presets;
 mod properties;
 mod recheck;
 mod recheck_failures;

@@ -8,6 +8,7 @@ use super::super::model::{HeaderConfig, HeaderEncoding, HeaderSource, TokenSourc
 use super::super::node::{Entry, Node, Value};
 use super::super::reader::{Reader, choose, text_of};
 use super::super::suggest;
+use crate::identity::Preset;
 use ::http::{HeaderName, HeaderValue};
 
 const KEY: &str = "headers";
@@ -64,8 +65,11 @@ const RESERVED: [&str; 31] = [
 /// Families that are reserved whole: browsers' own metadata and WebSocket handshakes.
 const RESERVED_FAMILIES: [&str; 1] = ["sec-"];
 
-/// Headers to send, and default ones not to.
-pub(super) fn headers(reader: &mut Reader<'_>) -> Option<(Vec<HeaderConfig>, Vec<HeaderName>)> {
+/// Headers to send, and default ones and those of presets not to.
+pub(super) fn headers(
+    reader: &mut Reader<'_>,
+    presets: &[Preset],
+) -> Option<(Vec<HeaderConfig>, Vec<HeaderName>)> {
     let node = reader.node(KEY)?;
     let Value::Table(entries) = node.value else {
         reader.fail_at(node.origin, KEY, Problem::new("expected a section: [headers]"));
@@ -73,6 +77,10 @@ pub(super) fn headers(reader: &mut Reader<'_>) -> Option<(Vec<HeaderConfig>, Vec
     };
     let mut seen: Vec<(String, String, Origin)> = Vec::new();
     let (mut added, mut removed) = (Vec::new(), Vec::new());
+    let preset_names: Vec<HeaderName> = presets.iter().flat_map(|preset| preset.names()).collect();
+    let is_sent = |name: &HeaderName| {
+        DEFAULT_HEADERS.iter().any(|default| name == *default) || preset_names.contains(name)
+    };
     let before = reader.errors.len();
     for entry in entries {
         let path = format!("{KEY}.{}", shown(&entry.name));
@@ -95,10 +103,12 @@ pub(super) fn headers(reader: &mut Reader<'_>) -> Option<(Vec<HeaderConfig>, Vec
         seen.push((folded, entry.name.clone(), entry.origin.clone()));
         match header_source(reader, &path, &entry.node) {
             Some(Some(source)) => added.push(HeaderConfig { name, source }),
-            Some(None) if DEFAULT_HEADERS.iter().any(|default| name == *default) => removed.push(name),
+            Some(None) if is_sent(&name) => removed.push(name),
             Some(None) => {
                 let near = suggest::nearest(&entry.name, DEFAULT_HEADERS);
-                let problem = Problem::new("this is not a default header, so there is nothing to take away");
+                let problem = Problem::new(
+                    "this is no default header and none of a preset, so there is nothing to take away",
+                );
                 reader.fail_at(
                     entry.origin,
                     &path,

@@ -4,6 +4,7 @@ mod access;
 mod endpoints;
 mod headers;
 mod logto;
+mod presets;
 mod routes;
 mod session;
 mod store;
@@ -44,7 +45,8 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let sign_in = logto::sign_in(reader);
     let session = session::session(reader, public_url.as_ref());
     let endpoints = endpoints::endpoints(reader);
-    let headers = headers::headers(reader);
+    let header_presets = presets::header_presets(reader);
+    let headers = headers::headers(reader, header_presets.as_deref().unwrap_or_default());
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
         logto: logto.as_ref(),
@@ -81,6 +83,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         endpoints: endpoints?,
         webhook_signing_key: webhook_signing_key?,
         headers,
+        header_presets: header_presets?,
         removed_headers,
         routes: routes?,
         limits: limits?,

@@ -156,6 +156,18 @@ fn wrong_values_are_refused_at_their_key() {
         ("", "[headers]\n\"X-A\" = { constant = \"\" }", "headers.X-A"),
         ("", "[headers]\n\"X-A\" = { constant = \"é\" }", "headers.X-A"),
         ("", "[headers]\n\"X-A\" = false", "headers.X-A"),
+        // Nothing sends it without the preset.
+        ("", "[headers]\n\"Remote-User\" = false", "headers.Remote-User"),
+        (
+            "",
+            "[headers_presets]\nuse = \"oauth2_proxy\"",
+            "headers_presets.use",
+        ),
+        (
+            "",
+            "[headers_presets]\nuse = [\"authelia\", 1]",
+            "headers_presets.use",
+        ),
         ("", "[headers]\n\"X-A\" = \"a\"\n\"x_a\" = \"b\"", "headers.x_a"),
     ] {
         assert_eq!(only(with(top, sections)).0, key, "{top} {sections}");

@@ -1,6 +1,6 @@
 //! The table of keys, the code that reads them, the documentation and the example stay in step.
 
-use super::super::keys::{ACCESS_KEYS, KEYS, Key, Kind, Preset, ROUTE_KEYS, SECTIONS};
+use super::super::keys::{self, ACCESS_KEYS, KEYS, Key, Kind, ROUTE_KEYS, SECTIONS};
 use super::super::node::Value;
 use super::super::{file, read, resolve};
 use super::*;
@@ -26,7 +26,9 @@ fn every_key_of_the_table_is_read_and_no_other() {
 #[test]
 fn every_preset_has_the_shape_of_its_key() {
     for key in all() {
-        let Preset::Value(text) = key.preset else { continue };
+        let keys::Preset::Value(text) = key.preset else {
+            continue;
+        };
         let node = file::read_value(text, &Origin::Nowhere).unwrap_or_else(|| panic!("{}", key.path));
         let fits = match key.kind {
             Kind::Text | Kind::Duration | Kind::Secret => matches!(node.value, Value::Text(_)),
@@ -55,9 +57,9 @@ fn every_key_belongs_to_a_documented_section() {
 /// The rows that the documentation must hold for one section.
 fn rows(section: &str) -> Vec<String> {
     let preset = |key: &Key| match key.preset {
-        Preset::Required => "required".to_owned(),
-        Preset::Value(text) => format!("`{text}`"),
-        Preset::Computed(words) => words.to_owned(),
+        keys::Preset::Required => "required".to_owned(),
+        keys::Preset::Value(text) => format!("`{text}`"),
+        keys::Preset::Computed(words) => words.to_owned(),
     };
     let belongs = |key: &&Key| key.section() == section && !(section == "route" && key.path == "route");
     // The conditions of an access table stand in a table of their own, below the keys of a route.

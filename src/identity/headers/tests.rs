@@ -18,6 +18,7 @@ fn claim(header: &'static str, path: &str, encoding: Encoding, join: &str) -> He
         path: path.parse().unwrap(),
         encoding,
         join: join.to_owned(),
+        prefix: "",
     };
     HeaderRule {
         name: name(header),
