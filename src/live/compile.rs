@@ -3,7 +3,7 @@
 use super::error::CompileError;
 use super::lasting::Lasting;
 use super::parts::{
-    cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, upstream_host, worker_settings,
+    cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
 };
 use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
@@ -165,10 +165,9 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
-        settings: settings(config, &header_rules),
+        settings: settings(config, &header_rules, lasting.route_upstreams),
         header_rules,
-        upstream: lasting.upstream,
-        upstream_host: upstream_host(config),
+        upstreams: lasting.upstreams,
         access_log: AccessLog {
             enabled: config.log.access,
             subject: match config.log.subject {

@@ -13,6 +13,7 @@ mod routes;
 mod serving;
 mod store;
 mod tokens;
+mod upstreams;
 mod watch;
 
 pub use compile::{Compiled, admin_address, compile};

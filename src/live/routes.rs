@@ -2,6 +2,7 @@
 
 use super::error::CompileError;
 use super::tokens::token_rules;
+use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config};
 use crate::http::forwarded::canonical_network;
 use crate::identity::{ClaimPath, HeaderRules};
@@ -10,6 +11,7 @@ use crate::policy::{
     Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
+use crate::upstream::UpstreamId;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -41,13 +43,18 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config, rules: &HeaderRules) -> SettingsTable {
-    let routes = config.routes.iter().map(|route| RouteSettings {
-        tokens: token_rules(rules, Some(route)).map(Arc::new),
-    });
+pub(super) fn settings(config: &Config, rules: &HeaderRules, upstreams: Vec<UpstreamId>) -> SettingsTable {
     let otherwise = RouteSettings {
+        upstream: UpstreamId::default(),
+        upstream_host: upstreams::host(&config.upstream_host),
         tokens: token_rules(rules, None).map(Arc::new),
     };
+    let routes = config.routes.iter().zip(upstreams);
+    let routes = routes.map(|(route, upstream)| RouteSettings {
+        upstream,
+        upstream_host: upstreams::host(&route.upstream_host),
+        tokens: token_rules(rules, Some(route)).map(Arc::new),
+    });
     SettingsTable::new(otherwise, routes.collect())
 }
 

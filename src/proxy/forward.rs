@@ -11,7 +11,7 @@ use crate::policy::Permit;
 use crate::request::CleanRequest;
 use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, InFlight};
-use crate::upstream::{self, Pool, UpstreamRequest};
+use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
 use futures_util::future::try_join;
@@ -24,6 +24,7 @@ use std::task::Poll;
 /// A permitted request on its way, and what its answer will take.
 pub(super) struct Outbound {
     request: UpstreamRequest,
+    upstream: UpstreamId,
     reply: respond::FailureReply,
     /// The session it depends on.
     session: Option<Arc<SessionView>>,
@@ -48,12 +49,13 @@ impl Outbound {
         tokens: TokenHeaders,
     ) -> Self {
         let reply = respond::FailureReply::of(&clean);
+        let settings = gate.settings.of(permit.route());
         let request = UpstreamRequest::new(
             clean,
             permit,
             &gate.header_rules,
             tokens,
-            &gate.upstream_host,
+            &settings.upstream_host,
             |name| gate.cookies.is_own(name),
         );
         let Standing { session, renewal, .. } = standing;
@@ -65,6 +67,7 @@ impl Outbound {
         });
         Self {
             request,
+            upstream: settings.upstream,
             reply,
             // What is let pass without regard to who asks does not end with a session either.
             session: session.filter(|_| permit.identity().is_some()),
@@ -80,11 +83,12 @@ impl Outbound {
     pub(super) fn forward<'a>(
         self,
         gate: Arc<Gate>,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
         let Self {
             request,
+            upstream,
             reply,
             session,
             renewal,
@@ -97,7 +101,10 @@ impl Outbound {
             None => Poll::Pending::<Result<Infallible, _>>,
         });
         let begun = monotonic();
-        let sent = pool.send(message).map(|sent| Err::<Infallible, _>(Some(sent)));
+        let sent = pools
+            .of(upstream)
+            .send(message)
+            .map(|sent| Err::<Infallible, _>(Some(sent)));
         // The first of them to come ends the other; the end of the session is asked for first.
         try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
@@ -120,8 +127,9 @@ impl Outbound {
                     }
                 }
                 Err(error) => {
-                    gate.metrics.upstream_failed(error.label());
-                    tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
+                    let upstream = gate.upstreams.of(upstream).address.to_string();
+                    gate.metrics.upstream_failed(&upstream, error.label());
+                    tracing::warn!(%error, upstream, request_id = reply.request_id(), "the upstream gave no answer");
                     reply.upstream_failed(&gate.endpoints, &error)
                 }
             };

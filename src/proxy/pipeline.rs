@@ -18,7 +18,7 @@ use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
 use crate::tokens::{Found, Tokens};
-use crate::upstream::{self, Pool, UpstreamHost};
+use crate::upstream::{Pools, Upstreams};
 use ::http::Response;
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
@@ -44,10 +44,8 @@ pub struct Gate {
     pub tokens: Tokens,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
-    /// How the upstream is reached. A worker whose pool was made of others makes a new one.
-    pub upstream: Arc<upstream::Settings>,
-    /// What Host the upstream sees.
-    pub upstream_host: UpstreamHost,
+    /// How upstreams are reached. A worker whose pools were made for others makes new ones.
+    pub upstreams: Arc<Upstreams>,
     /// What is logged of each request.
     pub access_log: AccessLog,
     /// Where requests are counted, by route.
@@ -71,28 +69,33 @@ enum Next<'a> {
 }
 
 impl Gate {
-    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection and is made of this
-    /// gate's `upstream`; `streams` belongs to the connection.
+    /// Takes a request from raw to its answer. `pools` belong to the worker that serves the connection and are made
+    /// for this gate's `upstreams`; `streams` belongs to the connection.
     ///
     /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
     pub fn pass<'a>(
         self: Arc<Self>,
         raw: RawRequest,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
-        match Arc::clone(&self).judge(raw, pool, streams) {
+        match Arc::clone(&self).judge(raw, pools, streams) {
             Next::Answered(response) => Either::Left(Either::Left(ready(response))),
             Next::Own(answer) => Either::Left(Either::Right(answer)),
             Next::Upstream(outbound, record) => {
-                let answer = outbound.forward(self, pool, streams);
+                let answer = outbound.forward(self, pools, streams);
                 Either::Right(answer.map(|response| record.finish(response)))
             }
         }
     }
 
     /// Sanitise, own endpoints, authenticate, decide.
-    fn judge<'a>(self: Arc<Self>, raw: RawRequest, pool: &Pool, streams: &'a ConnectionStreams) -> Next<'a> {
+    fn judge<'a>(
+        self: Arc<Self>,
+        raw: RawRequest,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         let mut record = Record::begin(&self.access_log, self.counters.rejects(), &raw);
         let clean = match self.sanitizer.sanitize(raw) {
             Ok(clean) => clean,
@@ -118,16 +121,16 @@ impl Gate {
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
             Some(view) if self.matched(&clean).asks_who() => {
-                let (view, pool) = (Arc::clone(view), pool.clone());
-                Next::Own(Box::pin(self.recheck(view, false, clean, record, pool, streams)))
+                let (view, pools) = (Arc::clone(view), pools.clone());
+                Next::Own(Box::pin(self.recheck(view, false, clean, record, pools, streams)))
             }
             _ => {
                 let standing = caller.standing(&self, &clean, now);
                 if let Some(view) = self.stale_refusal(&clean, &standing) {
-                    let pool = pool.clone();
-                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pool, streams)));
+                    let pools = pools.clone();
+                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pools, streams)));
                 }
-                self.decide(clean, standing, record, pool, streams, false)
+                self.decide(clean, standing, record, pools, streams, false)
             }
         }
     }
@@ -165,7 +168,7 @@ impl Gate {
         for_claims: bool,
         clean: CleanRequest,
         record: Record,
-        pool: Pool,
+        pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let now = self.clock.now();
@@ -175,7 +178,7 @@ impl Gate {
             self.rechecks.confirm(&view, now).await
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
-        self.go_on(clean, standing, record, pool, streams, false).await
+        self.go_on(clean, standing, record, pools, streams, false).await
     }
 
     /// Has Logto asked for tokens that the route hands on, then decides anew: the session may be another by then, or over.
@@ -184,7 +187,7 @@ impl Gate {
         clean: CleanRequest,
         standing: Standing,
         record: Record,
-        pool: Pool,
+        pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let rules = self.settings.of(self.matched(&clean).route()).tokens.clone();
@@ -195,7 +198,7 @@ impl Gate {
             }
             _ => standing,
         };
-        self.go_on(clean, standing, record, pool, streams, true).await
+        self.go_on(clean, standing, record, pools, streams, true).await
     }
 
     /// Decides, after a wait.
@@ -204,14 +207,14 @@ impl Gate {
         clean: CleanRequest,
         standing: Standing,
         record: Record,
-        pool: Pool,
+        pools: Pools,
         streams: &ConnectionStreams,
         asked: bool,
     ) -> Response<Body> {
-        match Arc::clone(&self).decide(clean, standing, record, &pool, streams, asked) {
+        match Arc::clone(&self).decide(clean, standing, record, &pools, streams, asked) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
-            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pool, streams).await),
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pools, streams).await),
         }
     }
 
@@ -221,7 +224,7 @@ impl Gate {
         clean: CleanRequest,
         mut standing: Standing,
         mut record: Record,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
         asked: bool,
     ) -> Next<'a> {
@@ -271,9 +274,9 @@ impl Gate {
             Found::Ready(tokens) => tokens,
             Found::Ask => {
                 standing.identity = permit.identity().cloned();
-                let pool = pool.clone();
+                let pools = pools.clone();
                 return Next::Own(Box::pin(
-                    self.ask_for_tokens(clean, standing, record, pool, streams),
+                    self.ask_for_tokens(clean, standing, record, pools, streams),
                 ));
             }
             Found::Refused(absent) => {
@@ -333,7 +336,7 @@ mod tests {
 
     /// Bytes of what `pass` makes, without making it.
     fn room_of<R>(
-        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pool, &'static ConnectionStreams) -> R,
+        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pools, &'static ConnectionStreams) -> R,
     ) -> usize {
         size_of::<R>()
     }
@@ -341,7 +344,7 @@ mod tests {
     #[test]
     fn a_request_in_flight_takes_little_room() {
         // Every client connection has room for one, and moving it about is paid for by every request.
-        let room = room_of(|gate, raw, pool, streams| gate.pass(raw, pool, streams));
+        let room = room_of(|gate, raw, pools, streams| gate.pass(raw, pools, streams));
         assert!(room <= 1_024, "{room} bytes");
     }
 }

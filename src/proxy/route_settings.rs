@@ -2,6 +2,7 @@
 
 use crate::policy::Route;
 use crate::tokens::TokenRules;
+use crate::upstream::{UpstreamHost, UpstreamId};
 use std::sync::Arc;
 
 /// The treatment of one route's requests.
@@ -9,6 +10,10 @@ use std::sync::Arc;
 pub struct RouteSettings {
     /// The tokens that the upstream gets.
     pub tokens: Option<Arc<TokenRules>>,
+    /// Where they go.
+    pub upstream: UpstreamId,
+    /// What Host is named there.
+    pub upstream_host: UpstreamHost,
 }
 
 /// The treatment of every route, found by the number that the table gave it.

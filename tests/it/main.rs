@@ -66,6 +66,7 @@ mod tokens;
 mod unauthenticated;
 mod unix_sockets;
 mod upstream_failures;
+mod upstreams;
 mod user;
 mod webhook;
 mod websocket;

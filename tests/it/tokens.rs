@@ -394,7 +394,7 @@ async fn without_a_stored_token_the_header_is_absent_or_the_user_is_asked_to_con
     assert_eq!(world.logto.counts().stored_tokens, 1, "not asked again at once");
     let url = answer.json()["sign_in_url"].as_str().unwrap().to_owned();
     let page = browser.navigate("/must/x").await;
-    assert!(page.status == 401 && page.text().contains("direct_sign_in=social%3Ahuggingface"));
+    assert!(page.status == 401 && page.body.contains("direct_sign_in=social%3Ahuggingface"));
     // The link leads through the connector, though no sign-in URL may name one otherwise.
     let path = url.strip_prefix(ORIGIN).unwrap().to_owned();
     let begun = browser.navigate(&path).await;

@@ -99,8 +99,8 @@ pub const KEYS: &[Key] = &[
     value("headers_presets.use", Kind::TextList, "[]", "Other proxies whose headers the app gets too: `oauth2-proxy`, `authelia`, `google-iap`, `cloudflare-access`, `logto-protected-app`."),
     value("route", Kind::Tables, "[]", "What may pass where, one `[[route]]` a path. The most specific path wins, order does not matter."),
     value("webhook.signing_key", Kind::Secret, r#""""#, "The signing key that Logto shows on the webhook's page, at least 16 bytes; empty: webhooks are not received."),
-    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for an `https` upstream besides the public ones."),
-    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the upstream's certificate; empty: the host of `upstream`."),
+    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for `https` upstreams besides the public ones."),
+    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the certificate of `upstream` at the top of the file; empty: its host."),
     value("limits.header_bytes", Kind::Integer, "65536", "Bytes of a request's header, 8192 to 1048576."),
     value("limits.headers", Kind::Integer, "100", "Header fields of a request, 16 to 10000."),
     value("limits.target_bytes", Kind::Integer, "8192", "Bytes of a request target, 256 to `header_bytes`."),
@@ -133,6 +133,9 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
     value("route.tokens", Kind::Tables, "[]", "Tokens of Logto's that the app gets: `{ header, token, resource, organization, when_absent }`; see [tokens for the app](#tokens-for-the-app)."),
     value("route.social_token", Kind::Map, "{}", "The user's token at a third party that the app gets, from Logto's Secret Vault: `{ target, header, when_absent }`; see [tokens for the app](#tokens-for-the-app)."),
+    computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
+    computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
+    computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.

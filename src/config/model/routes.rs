@@ -1,9 +1,10 @@
 //! `[[route]]`.
 
-use crate::config::value::RoutePath;
+use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::HeaderName;
 use ipnet::IpNet;
 use std::fmt;
+use std::time::Duration;
 
 /// One `[[route]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,12 @@ pub struct RouteConfig {
     pub tokens: Vec<RouteToken>,
     /// The third party's token that it gets.
     pub social_token: Option<SocialTokenConfig>,
+    /// Where its requests go; the one at the top of the file unless it says otherwise.
+    pub upstream: UpstreamAddress,
+    /// The `Host` seen there.
+    pub upstream_host: UpstreamHost,
+    /// How long its upstream may take to begin an answer; `None`: as all.
+    pub timeout: Option<Duration>,
 }
 
 /// One of `route.tokens`.

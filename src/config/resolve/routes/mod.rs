@@ -3,6 +3,7 @@
 mod field;
 mod matching;
 mod tokens;
+mod upstream;
 
 use super::access;
 use crate::config::error::{ConfigError, Origin, Problem};
@@ -11,7 +12,7 @@ use crate::config::keys::ROUTE_KEYS;
 use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
-use crate::config::value::{PublicUrl, RoutePath};
+use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
 use field::{field, text};
 use matching::{host, methods};
 
@@ -21,6 +22,9 @@ pub(super) struct Around<'a> {
     pub(super) logto: Option<&'a LogtoConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
+    pub(super) listen: &'a [ListenAddress],
+    pub(super) upstream: Option<&'a UpstreamAddress>,
+    pub(super) upstream_host: Option<&'a UpstreamHost>,
 }
 
 pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec<RouteConfig>> {
@@ -163,7 +167,10 @@ fn route(
     });
     let tokens = tokens::tokens(reader, entries, origin);
     let social_token = tokens::social_token(reader, entries, origin);
+    let upstream = upstream::upstream(reader, entries, origin, around);
+    let timeout = upstream::timeout(reader, entries);
     let (path, path_origin) = path?;
+    let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
         path,
         host: host?.0,
@@ -172,6 +179,9 @@ fn route(
         unauthenticated: unauthenticated?.0,
         tokens: tokens?,
         social_token: social_token?,
+        upstream,
+        upstream_host,
+        timeout: timeout?,
     };
     tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
