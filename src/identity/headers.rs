@@ -237,6 +237,20 @@ impl HeaderRules {
         ProjectedHeaders::collect(values)
     }
 
+    /// The owned names that there is a word for, each once: those of the rules, of the default headers, and the single ones that
+    /// are always owned. Whole families are owned besides.
+    pub fn names(&self) -> Vec<HeaderName> {
+        let mut names: Vec<HeaderName> = Vec::new();
+        let rules = self.rules.iter().map(|rule| rule.name.clone());
+        let defaults = Self::defaults().into_iter().map(|rule| rule.name);
+        for name in rules.chain(defaults).chain(self.owned.names()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// Is this a name a client may not send, in whatever spelling?
     pub fn is_owned(&self, name: &[u8]) -> bool {
         self.owned.contains(name)

@@ -22,14 +22,14 @@ const FAMILIES: [&[u8]; 8] = [
 ];
 
 /// Single names of the same kind.
-const NAMES: [&[u8]; 7] = [
-    b"x-user",
-    b"x-client-id",
-    b"x-forwarded-user",
-    b"x-forwarded-email",
-    b"x-forwarded-groups",
-    b"x-forwarded-preferred-username",
-    b"x-forwarded-access-token",
+const NAMES: [&str; 7] = [
+    "x-user",
+    "x-client-id",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
 ];
 
 /// The one name of a family that says nothing about a user: the signature of Logto's webhooks, which the proxy's own
@@ -50,7 +50,7 @@ impl OwnedNames {
             configured: Vec::new(),
             first_bytes: [false; 256],
         };
-        for name in FAMILIES.into_iter().chain(NAMES) {
+        for name in FAMILIES.into_iter().chain(NAMES.map(str::as_bytes)) {
             owned.expect(name);
         }
         owned.add(configured);
@@ -64,6 +64,13 @@ impl OwnedNames {
             self.expect(&name);
             self.configured.push(name);
         }
+    }
+
+    /// The single names among them: those built in, and those of the configuration as they are compared.
+    pub(super) fn names(&self) -> impl Iterator<Item = HeaderName> {
+        let configured = self.configured.iter();
+        let configured = configured.filter_map(|name| HeaderName::from_bytes(name).ok());
+        NAMES.into_iter().map(HeaderName::from_static).chain(configured)
     }
 
     fn expect(&mut self, folded: &[u8]) {
@@ -87,7 +94,7 @@ impl OwnedNames {
         }
         let of_family = || FAMILIES.iter().any(|family| folded_starts_with(name, family));
         (name != WEBHOOK_SIGNATURE && of_family())
-            || NAMES.iter().any(|owned| folded_equals(name, owned))
+            || NAMES.iter().any(|owned| folded_equals(name, owned.as_bytes()))
             || self.configured.iter().any(|owned| folded_equals(name, owned))
     }
 

@@ -154,6 +154,7 @@ fn assemble(
             header_rules: Arc::clone(&header_rules),
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.trust_unix_peers),
             public_origin,
+            check_path: config.endpoints.auth.clone(),
             allowed_hosts: lasting.allowed_hosts,
         },
         endpoints,

@@ -109,6 +109,7 @@ pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {
         callback: endpoints.callback.clone(),
         sign_out: endpoints.sign_out.clone(),
         user: endpoints.user.clone(),
+        auth: endpoints.auth.clone(),
         back_channel_logout: endpoints.back_channel_logout.clone(),
         webhook: endpoints.webhook.clone(),
         sessions: endpoints.sessions.clone(),

@@ -4,6 +4,7 @@ use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
 use crate::clock::monotonic;
+use crate::endpoints::forward_auth;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::identity::TokenHeaders;
@@ -14,7 +15,7 @@ use crate::streams::{ConnectionStreams, InFlight};
 use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
-use futures_util::future::try_join;
+use futures_util::future::{Either, ready, try_join};
 use hyper::upgrade::OnUpgrade;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -30,6 +31,8 @@ pub(super) struct Outbound {
     session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
+    /// Another proxy sends it, and only asks.
+    is_check: bool,
 }
 
 /// Session cookies sealed anew.
@@ -49,6 +52,7 @@ impl Outbound {
         tokens: TokenHeaders,
     ) -> Self {
         let reply = respond::FailureReply::of(&clean);
+        let is_check = clean.check().is_some();
         let settings = gate.settings.of(permit.route());
         let request = UpstreamRequest::new(
             clean,
@@ -72,10 +76,19 @@ impl Outbound {
             // What is let pass without regard to who asks does not end with a session either.
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
+            is_check,
         }
     }
 
-    /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
+    /// What another proxy is told, which sends the request itself.
+    fn permitted(self, gate: &Gate) -> Response<Body> {
+        let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
+        let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
+        let (message, _) = self.request.into_message();
+        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+    }
+
+    /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
     #[allow(
         clippy::result_large_err,
         reason = "boxed, each answer would cost an allocation"
@@ -86,12 +99,16 @@ impl Outbound {
         pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
+        if self.is_check {
+            return Either::Left(ready(self.permitted(&gate)));
+        }
         let Self {
             request,
             upstream,
             reply,
             session,
             renewal,
+            is_check: _,
         } = self;
         let in_flight = session.map(|session| admit(&gate, streams, session));
         let (message, client_side) = request.into_message();
@@ -106,7 +123,7 @@ impl Outbound {
             .send(message)
             .map(|sent| Err::<Infallible, _>(Some(sent)));
         // The first of them to come ends the other; the end of the session is asked for first.
-        try_join(stopped, sent).map(move |ended| {
+        Either::Right(try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
                 Err(Some(sent)) => sent,
                 Err(None) => return reply.session_over(&gate.endpoints),
@@ -139,7 +156,7 @@ impl Outbound {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
             response
-        })
+        }))
     }
 }
 

@@ -7,12 +7,12 @@ use super::record::{AccessLog, Record};
 use super::respond;
 use super::route_settings::SettingsTable;
 use crate::clock::Clock;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
 use crate::identity::{Claims, HeaderRules, ProjectedHeaders, TokenHeaders};
 use crate::policy::{Decision, Matched, Permit, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
-use crate::request::{CleanRequest, RawRequest, Sanitizer};
+use crate::request::{CheckForm, CleanRequest, RawRequest, Reject, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
@@ -89,7 +89,7 @@ impl Gate {
         }
     }
 
-    /// Sanitise, own endpoints, authenticate, decide.
+    /// Sanitise, and see what is asked for.
     fn judge<'a>(
         self: Arc<Self>,
         raw: RawRequest,
@@ -102,7 +102,50 @@ impl Gate {
             Err(reject) => return Next::Answered(record.finish(respond::reject(reject))),
         };
         record.request(&clean);
+        match clean.check() {
+            None => self.serve(clean, record, pools, streams),
+            Some(form) => self.check(form, clean, record, pools, streams),
+        }
+    }
 
+    /// Answers another proxy, which asks whether the request may pass that it describes. That one goes through the very same
+    /// steps, but for the last: it is told of, not sent.
+    fn check<'a>(
+        self: Arc<Self>,
+        form: CheckForm,
+        clean: CleanRequest,
+        record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
+        // Its answer would say nothing of whether the request may pass.
+        if self.endpoints.paths.is_own(clean.canonical_path()) {
+            return Next::Answered(record.finish(respond::reject(Reject::DescribedEndpoint)));
+        }
+        let rules = Arc::clone(&self.header_rules);
+        match Arc::clone(&self).serve(clean, record, pools, streams) {
+            Next::Answered(response) => Next::Answered(forward_auth::shape(form, &rules, response)),
+            Next::Own(answer) => Next::Own(Box::pin(async move {
+                forward_auth::shape(form, &rules, answer.await)
+            })),
+            Next::Upstream(outbound, record) => {
+                let pools = pools.clone();
+                Next::Own(Box::pin(async move {
+                    let response = outbound.forward(self, &pools, streams).await;
+                    forward_auth::shape(form, &rules, record.finish(response))
+                }))
+            }
+        }
+    }
+
+    /// Own endpoints, authenticate, decide.
+    fn serve<'a>(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        mut record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         if let Some(endpoint) = self.endpoints.find(&clean) {
             record.endpoint(self.metrics.requests_of(endpoint.as_str()));
             return Next::Own(Box::pin(async move {

@@ -91,6 +91,7 @@ pub const KEYS: &[Key] = &[
     value("routes.callback", Kind::Text, r#""""#, "Path of the callback, registered in Logto as redirect URI; empty: `callback` under the prefix."),
     value("routes.sign_out", Kind::Text, r#""""#, "Path of the sign-out endpoint; empty: `sign-out` under the prefix."),
     value("routes.user", Kind::Text, r#""""#, "Path of the user endpoint; empty: `user` under the prefix."),
+    value("routes.auth", Kind::Text, r#""""#, "Path, and all below it, where nginx, Traefik, Caddy or Envoy among `trusted_proxies` ask whether a request may pass; empty: `auth` under the prefix."),
     value("routes.back_channel_logout", Kind::Text, r#""""#, "Path that Logto calls when a user signs out there, registered in Logto as back-channel logout URI; empty: `back-channel-logout` under the prefix."),
     value("routes.webhook", Kind::Text, r#""""#, "Path of Logto's webhooks; empty: `webhook` under the prefix."),
     value("routes.sessions", Kind::Text, r#""""#, "Path of the page of a user's sessions, and `/revoke` below it; empty: `sessions` under the prefix."),
