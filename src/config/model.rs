@@ -1,8 +1,12 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod cors;
+mod hugging_face;
 mod process;
 mod routes;
 
+pub use cors::{Cors, CorsTable};
+pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{
     Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, RouteToken, SocialTokenConfig, TokenKind,
@@ -44,6 +48,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// The Logto application.
     pub logto: LogtoConfig,
+    /// What Hugging Face is asked.
+    pub hugging_face: HuggingFaceConfig,
     /// What a sign-in asks Logto for.
     pub sign_in: SignInConfig,
     /// The session and its cookie.

@@ -113,6 +113,7 @@ fn assemble(
             grace: config.session.recheck_grace,
         },
         keeps: keeps(config, &header_rules),
+        organizations: lasting.organizations,
         ledger: lasting.ledger,
         clock: lasting.clock.clone(),
         tasks: lasting.tasks.clone(),
@@ -166,7 +167,7 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
-        settings: settings(config, &header_rules, lasting.route_upstreams),
+        settings: settings(config, &header_rules, lasting.route_upstreams)?,
         header_rules,
         upstreams: lasting.upstreams,
         access_log: AccessLog {

@@ -4,11 +4,12 @@ use super::error::CompileError;
 use super::tokens::token_rules;
 use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config};
+use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
 use crate::identity::{ClaimPath, HeaderRules};
 use crate::policy::{
-    Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
-    Unauthenticated,
+    Access, Condition, EmailProof, HostPattern, Methods, OrganizationProof, PathPattern, Requirement, Route,
+    RouteTable, Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use crate::upstream::UpstreamId;
@@ -36,6 +37,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            passes_preflights: route.cors == config::Cors::Pass,
             ..Route::default()
         });
     }
@@ -43,24 +45,52 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config, rules: &HeaderRules, upstreams: Vec<UpstreamId>) -> SettingsTable {
+pub(super) fn settings(
+    config: &Config,
+    rules: &HeaderRules,
+    upstreams: Vec<UpstreamId>,
+) -> Result<SettingsTable, CompileError> {
     let otherwise = RouteSettings {
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
+        cors: None,
         tokens: token_rules(rules, None).map(Arc::new),
     };
-    let routes = config.routes.iter().zip(upstreams);
-    let routes = routes.map(|(route, upstream)| RouteSettings {
-        upstream,
-        upstream_host: upstreams::host(&route.upstream_host),
-        tokens: token_rules(rules, Some(route)).map(Arc::new),
-    });
-    SettingsTable::new(otherwise, routes.collect())
+    let mut routes = Vec::new();
+    for (route, upstream) in config.routes.iter().zip(upstreams) {
+        routes.push(RouteSettings {
+            upstream,
+            upstream_host: upstreams::host(&route.upstream_host),
+            cors: match &route.cors {
+                config::Cors::Off | config::Cors::Pass => None,
+                config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
+            },
+            tokens: token_rules(rules, Some(route)).map(Arc::new),
+        });
+    }
+    Ok(SettingsTable::new(otherwise, routes))
+}
+
+fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
+    let origins: Result<Vec<_>, _> = table
+        .origins
+        .iter()
+        .map(|text| OriginPattern::parse(text))
+        .collect();
+    let origins = origins.map_err(CorsError::from)?;
+    Ok(CorsPolicy::new(CorsRules {
+        origins: (!origins.is_empty()).then_some(origins),
+        methods: table.methods.clone(),
+        headers: table.headers.clone(),
+        expose: table.expose.clone(),
+        credentials: table.credentials,
+        max_age: table.max_age,
+    })?)
 }
 
 /// The claims that conditions of routes read.
 pub(super) fn claims_of_conditions(config: &Config) -> Result<Vec<ClaimPath>, CompileError> {
-    let mut claims = Vec::new();
+    let mut claims = super::organizations::claims(config)?;
     for route in &config.routes {
         if let config::Access::Table(table) = &route.access {
             claims.extend(
@@ -80,6 +110,11 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
     } else {
         EmailProof::None
     };
+    let organization_proof = if config.hugging_face.live_orgs == config::LiveOrgs::Required {
+        OrganizationProof::Asked
+    } else {
+        OrganizationProof::None
+    };
     let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
     let ip: Vec<_> = table.ip.iter().copied().map(canonical_network).collect();
     let mut conditions: Vec<Option<Condition>> = vec![
@@ -96,7 +131,7 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
         list(&table.email).map(|addresses| Condition::Email(addresses, proof)),
         list(&table.email_domain).map(|domains| Condition::EmailDomain(domains, proof)),
         list(&table.hf_user).map(Condition::HfUser),
-        list(&table.hf_org).map(Condition::HfOrg),
+        list(&table.hf_org).map(|organizations| Condition::HfOrg(organizations, organization_proof)),
     ];
     if let Some(claim) = &table.claim {
         let values = claim.any_of.iter().map(|value| match value {

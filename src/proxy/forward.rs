@@ -6,6 +6,7 @@ use super::respond;
 use crate::clock::monotonic;
 use crate::endpoints::forward_auth;
 use crate::http::body::Body;
+use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::identity::TokenHeaders;
 use crate::policy::Permit;
@@ -31,8 +32,12 @@ pub(super) struct Outbound {
     session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
+    /// What the answer tells scripts of other origins.
+    cors: Option<Box<CorsGrant>>,
     /// Another proxy sends it, and only asks.
     is_check: bool,
+    /// `Authorization` is a token of the caller, or absent.
+    owns_authorization: bool,
 }
 
 /// Session cookies sealed anew.
@@ -77,6 +82,19 @@ impl Outbound {
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
             is_check,
+            owns_authorization: settings
+                .tokens
+                .as_ref()
+                .is_some_and(|rules| rules.take_authorization()),
+            cors: None,
+        }
+    }
+
+    /// The same, whose answer has this, wherever it comes from.
+    pub(super) fn telling(self, cors: Box<CorsGrant>) -> Self {
+        Self {
+            cors: Some(cors),
+            ..self
         }
     }
 
@@ -85,7 +103,12 @@ impl Outbound {
         let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
         let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
         let (message, _) = self.request.into_message();
-        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+        forward_auth::permitted(
+            &gate.header_rules,
+            message.headers(),
+            self.owns_authorization,
+            cookies,
+        )
     }
 
     /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
@@ -108,7 +131,9 @@ impl Outbound {
             reply,
             session,
             renewal,
+            cors,
             is_check: _,
+            owns_authorization: _,
         } = self;
         let in_flight = session.map(|session| admit(&gate, streams, session));
         let (message, client_side) = request.into_message();
@@ -126,7 +151,13 @@ impl Outbound {
         Either::Right(try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
                 Err(Some(sent)) => sent,
-                Err(None) => return reply.session_over(&gate.endpoints),
+                Err(None) => {
+                    let response = reply.session_over(&gate.endpoints);
+                    return match cors {
+                        Some(cors) => cors.on(response),
+                        None => response,
+                    };
+                }
                 Ok((never, _)) => match never {},
             };
             if sent.is_ok() {
@@ -155,7 +186,10 @@ impl Outbound {
             {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
-            response
+            match cors {
+                Some(cors) => cors.on(response),
+                None => response,
+            }
         }))
     }
 }

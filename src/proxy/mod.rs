@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod counters;
+mod cross_origin;
 mod forward;
 mod pipeline;
 mod record;

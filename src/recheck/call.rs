@@ -214,7 +214,9 @@ impl Rechecks {
         }
         match result {
             Ok(refreshed) => match self.after_refresh(base, &refreshed, wants).await {
-                Ok(token) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, token, at))).into(),
+                Ok(token) => {
+                    Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, token, at).await)).into()
+                }
                 Err(cause) => Outcome::Ended(cause).into(),
             },
             Err(failure) => match failure.verdict {
@@ -231,7 +233,7 @@ impl Rechecks {
         }
     }
 
-    fn refreshed(
+    async fn refreshed(
         &self,
         base: &Session,
         refreshed: Verified<Refreshed>,
@@ -247,6 +249,9 @@ impl Rechecks {
             members.extend(refreshed.claims);
             members
         };
+        let claims = self
+            .with_organizations(claims, &refreshed.access_token, Some(base.claims()))
+            .await;
         self.confirmed(base, Claims::new(claims), Some(token), at)
     }
 
@@ -262,6 +267,7 @@ impl Rechecks {
             Ok(claims) => {
                 let mut members = base.claims().members().clone();
                 members.extend(claims.into_inner());
+                let members = self.with_organizations(members, token, Some(base.claims())).await;
                 Outcome::Confirmed(Arc::new(self.confirmed(base, Claims::new(members), None, at)))
             }
             // The token may have been revoked for many reasons; the sign-in page knows which.

@@ -198,9 +198,12 @@ impl KeptTokens {
         });
     }
 
-    /// Forgets one that Logto does not accept any more.
-    pub(super) fn forget(&self, session: SessionId, want: &Want, now: UnixSeconds) {
-        self.retain(session, now, |entry| entry.want != *want);
+    /// Forgets one that was not accepted any more, unless there is another in its place by now.
+    pub(super) fn forget(&self, session: SessionId, want: &Want, refused: &Token, now: UnixSeconds) {
+        self.retain(session, now, |entry| {
+            let is_it = entry.token.as_ref().is_some_and(|token| token.raw == refused.raw);
+            entry.want != *want || !is_it
+        });
     }
 
     /// Forgets what stands for something that the user may have lost.
@@ -351,7 +354,9 @@ mod tests {
         kept.forget_for_resources(session, at(1));
         assert!(kept.get(session, &Want::Access, at(1)).token.is_some());
         assert!(kept.get(session, &want("a"), at(1)).token.is_none());
-        kept.forget(session, &Want::Access, at(1));
+        kept.forget(session, &Want::Access, &token("former", 600), at(1));
+        assert!(kept.get(session, &Want::Access, at(1)).token.is_some());
+        kept.forget(session, &Want::Access, &token("a", 600), at(1));
         assert!(kept.get(session, &Want::Access, at(1)).token.is_none());
     }
 

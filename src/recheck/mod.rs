@@ -8,11 +8,13 @@
 mod call;
 mod kept;
 mod ledger;
+mod organizations;
 mod tokens;
 mod turn;
 
 pub use kept::{Held, Lack, Token, Want};
 pub use ledger::Ledger;
+pub use organizations::{KEPT_CLAIMS, LiveOrganizations};
 pub use tokens::Keeps;
 
 use crate::clock::{Clock, UnixSeconds, monotonic};
@@ -58,6 +60,8 @@ pub struct Rechecks {
     pub limits: RecheckLimits,
     /// The tokens that are kept for upstreams.
     pub keeps: Keeps,
+    /// Whether and how Hugging Face is asked for organizations.
+    pub organizations: Option<LiveOrganizations>,
     /// Calls under way and their results.
     pub ledger: Arc<Ledger>,
     /// The time.

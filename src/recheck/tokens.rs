@@ -49,9 +49,16 @@ impl Rechecks {
         held
     }
 
-    /// Forgets a token that was not accepted where it was shown.
-    pub fn refused_token(&self, view: &SessionView, want: &Want) {
-        self.ledger.kept.forget(view.id(), want, self.clock.now());
+    /// Forgets a token that was not accepted where it was shown, unless it has been replaced since.
+    pub fn refused_token(&self, view: &SessionView, want: &Want, refused: &Token) {
+        self.ledger
+            .kept
+            .forget(view.id(), want, refused, self.clock.now());
+    }
+
+    /// What a session has become while somebody waited for something that concerns it: over, newer than the cookie, or the same.
+    pub fn latest(&self, view: &SessionView, now: UnixSeconds) -> Outcome {
+        self.unless_ended(view, self.unanswered(view, now))
     }
 
     /// Has tokens that are wanting got for a session, by confirming it anew. What came of them is told by [`Self::token`]; what
@@ -96,7 +103,7 @@ impl Rechecks {
                 Some(Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn) | None => break,
             }
         }
-        self.unless_ended(view, self.unanswered(view, now))
+        self.latest(view, now)
     }
 
     /// Keeps the tokens of a sign-in.
@@ -144,8 +151,7 @@ impl Rechecks {
             now,
         );
         // Somebody who lost a role or left an organization is not to go on with a token of before.
-        let claims = || Claims::new(refreshed.claims.clone()).keep_only(&self.kept_claims);
-        if refreshed.complete && claims() != *base.claims() {
+        if refreshed.complete && self.is_changed(base, refreshed) {
             self.ledger.kept.forget_for_resources(session, now);
         }
         let mut refresh_token = refreshed.refresh_token.clone();
@@ -186,6 +192,17 @@ impl Rechecks {
             }
         }
         Ok(refresh_token)
+    }
+
+    /// Whether Logto says something else of the user than it did. What third parties say changes no token of Logto's.
+    fn is_changed(&self, base: &Session, refreshed: &Refreshed) -> bool {
+        let claims = Claims::new(refreshed.claims.clone()).keep_only(&self.kept_claims);
+        let rest = |claims: &Claims| {
+            let mut members = claims.members().clone();
+            members.remove("identities");
+            members
+        };
+        rest(&claims) != rest(base.claims())
     }
 
     /// One such token. A lost answer is asked for again at once: Logto may have replaced the refresh token, which it forgives

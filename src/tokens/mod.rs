@@ -14,7 +14,7 @@ use crate::clock::UnixSeconds;
 use crate::identity::TokenHeaders;
 use crate::recheck::{Lack, Outcome, Rechecks, Token, Want};
 use crate::session::SessionView;
-use social::{SocialHeld, SocialLack};
+use social::SocialLack;
 use std::sync::Arc;
 
 /// Finds the tokens of sessions.
@@ -92,7 +92,7 @@ impl Tokens {
     }
 
     /// Has Logto asked for what is wanting. What is returned counts for the session, which may be over, or another from now on.
-    pub async fn ask(&self, rules: &TokenRules, view: &SessionView, now: UnixSeconds) -> Outcome {
+    pub async fn ask(&self, rules: &TokenRules, view: &Arc<SessionView>, now: UnixSeconds) -> Outcome {
         let mut wants: Vec<Want> = Vec::new();
         let mut targets: Vec<Arc<str>> = Vec::new();
         for rule in rules.rules() {
@@ -113,14 +113,8 @@ impl Tokens {
             if matches!(outcome, Outcome::Ended(_)) {
                 break;
             }
-            if self.social.ask(&self.rechecks, view, &target).await == SocialHeld::AccessRefused {
-                // The access token was withdrawn before its time; a new one tells more.
-                self.rechecks.refused_token(view, &Want::Access);
-                outcome = self.rechecks.confirm_tokens(view, &[Want::Access], now).await;
-                if !matches!(outcome, Outcome::Ended(_)) {
-                    self.social.ask(&self.rechecks, view, &target).await;
-                }
-            }
+            self.social.ask(&self.rechecks, view, &target).await;
+            outcome = self.rechecks.latest(view, self.rechecks.clock.now());
         }
         outcome
     }

@@ -56,6 +56,11 @@ impl TokenRules {
         &self.0
     }
 
+    /// Whether one of them takes the place of the client's `Authorization`.
+    pub fn take_authorization(&self) -> bool {
+        self.0.iter().any(TokenRule::is_authorization)
+    }
+
     /// The headers of a request that has no session to take a token from: none, whatever the client sent.
     pub fn without(&self) -> TokenHeaders {
         TokenHeaders::new(self.0.iter().map(|rule| (rule.header.clone(), None)))

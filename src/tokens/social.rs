@@ -5,7 +5,7 @@
 
 use crate::clock::{UnixSeconds, monotonic};
 use crate::logto::{SocialToken, SocialTokenFailure};
-use crate::recheck::{Rechecks, Token, Want};
+use crate::recheck::{Outcome, Rechecks, Token, Want};
 use crate::session::{SessionId, SessionView};
 use crate::store::expiring::Expiring;
 use std::collections::HashMap;
@@ -40,8 +40,8 @@ pub(super) enum SocialLack {
 
 /// What a question came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SocialHeld {
-    /// An answer, which is kept.
+enum SocialHeld {
+    /// An answer, or none, which is kept.
     Answered,
     /// Logto did not accept the access token.
     AccessRefused,
@@ -58,7 +58,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct SocialTokens {
     entries: Mutex<Expiring<Key, Entry>>,
-    flights: Mutex<HashMap<Key, watch::Receiver<Option<SocialHeld>>>>,
+    flights: Mutex<HashMap<Key, watch::Receiver<bool>>>,
     calls: Semaphore,
 }
 
@@ -99,13 +99,14 @@ impl SocialTokens {
     }
 
     /// Asks Logto for the token of a session's user, with their access token, and keeps the answer. Who comes meanwhile waits
-    /// for the same one.
+    /// for the same one. One access token that Logto does not accept, which may have been withdrawn before its time, is
+    /// replaced by another: the session may be over or another after that.
     pub(super) async fn ask(
         self: &Arc<Self>,
         rechecks: &Arc<Rechecks>,
-        view: &SessionView,
+        view: &Arc<SessionView>,
         target: &Arc<str>,
-    ) -> SocialHeld {
+    ) {
         let key = (view.id(), Arc::clone(target));
         let now = rechecks.clock.now();
         let access = rechecks
@@ -120,31 +121,50 @@ impl SocialTokens {
                     let Some(access) = access else {
                         drop(flights);
                         self.lacks(key, SocialLack::Unavailable, UNAVAILABLE_PAUSE, now);
-                        return SocialHeld::Answered;
+                        return;
                     };
-                    let (told, answer) = watch::channel(None);
+                    let (told, answer) = watch::channel(false);
                     flights.insert(key.clone(), answer.clone());
-                    let (tokens, rechecks) = (Arc::clone(self), Arc::clone(rechecks));
+                    let (tokens, rechecks, view) = (Arc::clone(self), Arc::clone(rechecks), Arc::clone(view));
                     let tasks = rechecks.tasks.clone();
                     drop(tasks.spawn(async move {
-                        let held = tokens.call(&rechecks, &key, &access).await;
+                        tokens.fly(&rechecks, &view, &key, &access).await;
                         lock(&tokens.flights).remove(&key);
                         // Nobody may be waiting; that is no fault.
-                        let _ = told.send(Some(held));
+                        let _ = told.send(true);
                     }));
                     answer
                 }
             }
         };
         let deadline = monotonic() + PATIENCE;
-        match timeout_at(deadline, answer.wait_for(Option::is_some)).await {
-            Ok(Ok(held)) => held.unwrap_or(SocialHeld::Answered),
-            Ok(Err(_)) | Err(_) => SocialHeld::Answered,
+        // Whatever came of it is kept.
+        let _ = timeout_at(deadline, answer.wait_for(|done| *done)).await;
+    }
+
+    /// One question, and another one with a new access token when the first was not accepted.
+    async fn fly(&self, rechecks: &Arc<Rechecks>, view: &SessionView, key: &Key, access: &Token) {
+        let _turn = self.calls.acquire().await;
+        if self.call(rechecks, key, access).await == SocialHeld::Answered {
+            return;
+        }
+        rechecks.refused_token(view, &Want::Access, access);
+        let now = rechecks.clock.now();
+        let outcome = rechecks.confirm_tokens(view, &[Want::Access], now).await;
+        let now = rechecks.clock.now();
+        let another = rechecks
+            .token(view, &Want::Access, now)
+            .token
+            .filter(|token| token.lives(now) && token.raw() != access.raw());
+        match another {
+            Some(another)
+                if !matches!(outcome, Outcome::Ended(_))
+                    && self.call(rechecks, key, &another).await == SocialHeld::Answered => {}
+            _ => self.lacks(key.clone(), SocialLack::Unavailable, UNAVAILABLE_PAUSE, now),
         }
     }
 
     async fn call(&self, rechecks: &Rechecks, key: &Key, access: &Token) -> SocialHeld {
-        let _turn = self.calls.acquire().await;
         let Some(secret) = access.secret() else {
             return SocialHeld::AccessRefused;
         };
@@ -153,20 +173,16 @@ impl SocialTokens {
         match given {
             Ok(given) => self.keep(key.clone(), &given, now),
             Err(failure) => {
+                tell(&failure, &key.1);
                 let (lack, pause) = match &failure {
                     SocialTokenFailure::NotStored
                     | SocialTokenFailure::Expired
                     | SocialTokenFailure::MissingScope => (SocialLack::NeedsConsent, NONE_PAUSE),
                     SocialTokenFailure::AccountCenterOff => (SocialLack::Unavailable, NONE_PAUSE),
-                    SocialTokenFailure::Refused | SocialTokenFailure::Unavailable(_) => {
-                        (SocialLack::Unavailable, UNAVAILABLE_PAUSE)
-                    }
+                    SocialTokenFailure::Unavailable(_) => (SocialLack::Unavailable, UNAVAILABLE_PAUSE),
+                    SocialTokenFailure::Refused => return SocialHeld::AccessRefused,
                 };
-                tell(&failure, &key.1);
                 self.lacks(key.clone(), lack, pause, now);
-                if failure == SocialTokenFailure::Refused {
-                    return SocialHeld::AccessRefused;
-                }
             }
         }
         SocialHeld::Answered

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::HeaderName;
 use ipnet::IpNet;
@@ -29,6 +30,8 @@ pub struct RouteConfig {
     pub upstream_host: UpstreamHost,
     /// How long its upstream may take to begin an answer; `None`: as all.
     pub timeout: Option<Duration>,
+    /// What becomes of scripts of other origins.
+    pub cors: Cors,
 }
 
 /// One of `route.tokens`.

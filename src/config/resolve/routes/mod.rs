@@ -1,18 +1,22 @@
 //! `[[route]]`.
 
+mod cors;
 mod field;
 mod matching;
 mod tokens;
 mod upstream;
 
-use super::access;
+use super::{access, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
-use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::model::{
+    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, Unauthenticated,
+};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
+use cors::cors;
 use field::{field, text};
 use matching::{host, methods};
 
@@ -20,6 +24,7 @@ use matching::{host, methods};
 pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
+    pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) cookie_domain: Option<&'a str>,
     pub(super) listen: &'a [ListenAddress],
@@ -82,6 +87,12 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if is_open && route.unauthenticated != Unauthenticated::Auto {
         reader.warnings.push(format!(
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
+        ));
+    }
+    hugging_face::warn(reader, route, around.hugging_face);
+    if route.access == Access::Public && route.cors == Cors::Pass {
+        reader.warnings.push(format!(
+            "route {route}: cors = \"pass\" has no effect, since access lets every request pass"
         ));
     }
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
@@ -169,6 +180,8 @@ fn route(
     let social_token = tokens::social_token(reader, entries, origin);
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
+    let limited_to = methods.as_deref().unwrap_or_default();
+    let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
@@ -182,6 +195,7 @@ fn route(
         upstream,
         upstream_host,
         timeout: timeout?,
+        cors: cors?,
     };
     tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
