@@ -164,6 +164,7 @@ fn assemble(
             rechecks: Arc::clone(&rechecks),
             social: lasting.social,
         },
+        bearers: lasting.bearers,
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,

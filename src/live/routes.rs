@@ -51,6 +51,7 @@ pub(super) fn settings(
     upstreams: Vec<UpstreamId>,
 ) -> Result<SettingsTable, CompileError> {
     let otherwise = RouteSettings {
+        bearer: false,
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
         cors: None,
@@ -59,6 +60,7 @@ pub(super) fn settings(
     let mut routes = Vec::new();
     for (route, upstream) in config.routes.iter().zip(upstreams) {
         routes.push(RouteSettings {
+            bearer: route.takes_bearer(),
             upstream,
             upstream_host: upstreams::host(&route.upstream_host),
             cors: match &route.cors {

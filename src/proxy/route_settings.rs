@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct RouteSettings {
     /// The tokens that the upstream gets.
     pub tokens: Option<Arc<TokenRules>>,
+    /// Whether callers may come with a bearer token in place of a session.
+    pub bearer: bool,
     /// Where they go.
     pub upstream: UpstreamId,
     /// What Host is named there.

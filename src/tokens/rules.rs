@@ -61,6 +61,11 @@ impl TokenRules {
         self.0.iter().any(TokenRule::is_authorization)
     }
 
+    /// Whether one of them has to be there.
+    pub fn insist(&self) -> bool {
+        self.0.iter().any(|rule| rule.when_absent == WhenAbsent::Refuse)
+    }
+
     /// The headers of a request that has no session to take a token from: none, whatever the client sent.
     pub fn without(&self) -> TokenHeaders {
         TokenHeaders::new(self.0.iter().map(|rule| (rule.header.clone(), None)))

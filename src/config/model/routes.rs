@@ -24,6 +24,8 @@ pub struct RouteConfig {
     pub tokens: Vec<RouteToken>,
     /// The third party's token that it gets.
     pub social_token: Option<SocialTokenConfig>,
+    /// Whether a bearer token may stand in for a session.
+    pub bearer: bool,
     /// Where its requests go; the one at the top of the file unless it says otherwise.
     pub upstream: UpstreamAddress,
     /// The `Host` seen there.

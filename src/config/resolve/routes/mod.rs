@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod callers;
 mod cors;
 mod field;
 mod matching;
@@ -16,8 +17,9 @@ use crate::config::model::{
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
+pub(super) use callers::warn_without_bearer;
 use cors::cors;
-use field::{field, text};
+use field::{field, flag, text};
 use matching::{host, methods};
 
 /// What routes are checked against.
@@ -89,6 +91,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
         ));
     }
+    callers::warn(reader, route);
     hugging_face::warn(reader, route, around.hugging_face);
     if route.access == Access::Public && route.cors == Cors::Pass {
         reader.warnings.push(format!(
@@ -178,6 +181,7 @@ fn route(
     });
     let tokens = tokens::tokens(reader, entries, origin);
     let social_token = tokens::social_token(reader, entries, origin);
+    let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
     let limited_to = methods.as_deref().unwrap_or_default();
@@ -192,6 +196,7 @@ fn route(
         unauthenticated: unauthenticated?.0,
         tokens: tokens?,
         social_token: social_token?,
+        bearer: bearer?,
         upstream,
         upstream_host,
         timeout: timeout?,
