@@ -147,6 +147,9 @@ pub(super) fn without_token(
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
     }
+    if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
+        grpc.reword(&mut response, "a token for the app is not there");
+    }
     if *request.method() == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
