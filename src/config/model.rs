@@ -9,8 +9,8 @@ pub use cors::{Cors, CorsTable};
 pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{
-    Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, RouteToken, SocialTokenConfig, TokenKind,
-    Unauthenticated, WhenAbsent,
+    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, RouteToken,
+    SocialTokenConfig, TokenKind, Unauthenticated, WhenAbsent,
 };
 
 use super::value::{

@@ -260,6 +260,13 @@ impl HeaderRules {
         ProjectedHeaders::collect(values)
     }
 
+    /// Is this a name that tells who the user is, by a rule or by custom, in whatever spelling?
+    pub fn carries(&self, name: &[u8]) -> bool {
+        let folded = fold(name);
+        let is_rule = |rule: &HeaderRule| folded_equals(rule.name.as_str().as_bytes(), &folded);
+        self.rules.iter().any(is_rule) || OwnedNames::new(std::iter::empty()).contains(name)
+    }
+
     /// The owned names that there is a word for, each once: those of the rules, of the default headers, and the single ones that
     /// are always owned. Whole families are owned besides.
     pub fn names(&self) -> Vec<HeaderName> {
@@ -300,7 +307,7 @@ impl HeaderRules {
         })
     }
 
-    /// Has further names owned on every request: those that only some routes send.
+    /// The same rules, with further names that clients may not send: those that only some routes set.
     #[must_use]
     pub fn owning<'a>(mut self, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         self.owned.add(names);

@@ -1,7 +1,7 @@
 //! The parts of a gate, each from its section of the configuration.
 
 use super::error::CompileError;
-use super::routes::claims_of_conditions;
+use super::routes::{claims_of_conditions, names_set};
 use super::serving::WorkerSettings;
 use super::tokens::{consent_targets, owned_names};
 use crate::bearer;
@@ -58,7 +58,8 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
             source,
         });
     }
-    Ok(HeaderRules::new(rules)?.owning(owned_names(config)))
+    let names = names_set(config);
+    Ok(HeaderRules::new(rules)?.owning(names.iter().chain(owned_names(config))))
 }
 
 pub(super) fn keyring(config: &Config) -> Result<KeyRing, CompileError> {

@@ -397,7 +397,10 @@ impl Gate {
             }
         };
         record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
-        Next::Upstream(Outbound::new(&self, clean, &permit, standing, tokens), record)
+        match Outbound::new(&self, clean, &permit, standing, tokens) {
+            Ok(outbound) => Next::Upstream(outbound, record),
+            Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
+        }
     }
 
     /// The tokens that go with a permitted request.
