@@ -5,6 +5,7 @@ mod cors;
 mod field;
 mod matching;
 mod sign_in;
+mod tokens;
 mod treatment;
 mod upstream;
 
@@ -181,6 +182,8 @@ fn route(
             ],
         )
     });
+    let tokens = tokens::tokens(reader, entries, origin);
+    let social_token = tokens::social_token(reader, entries, origin);
     let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
@@ -197,6 +200,8 @@ fn route(
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        tokens: tokens?,
+        social_token: social_token?,
         bearer: bearer?,
         upstream,
         upstream_host,
@@ -206,6 +211,7 @@ fn route(
         cors: cors?,
         sign_in: sign_in?,
     };
+    tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
 }
 
