@@ -164,15 +164,16 @@ pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> Result<log
 
 /// Those of all sign-ins, and of routes that have their own.
 pub(super) fn sign_ins(config: &Config, routes: &RouteTable) -> SignIns {
-    let own = |route: &config::RouteConfig| route.sign_in.as_deref().map(sign_in_defaults);
+    let defaults = |sign_in: &config::SignInConfig| sign_in_defaults(config, sign_in);
+    let own = |route: &config::RouteConfig| route.sign_in.as_deref().map(&defaults);
     SignIns::new(
-        sign_in_defaults(&config.sign_in),
+        defaults(&config.sign_in),
         routes,
         config.routes.iter().map(own).collect(),
     )
 }
 
-fn sign_in_defaults(sign_in: &config::SignInConfig) -> SignInDefaults {
+fn sign_in_defaults(config: &Config, sign_in: &config::SignInConfig) -> SignInDefaults {
     let mut parameters = Vec::new();
     let mut set = |name: &str, value: Option<String>| {
         if let Some(value) = value {
