@@ -48,8 +48,8 @@ enum Command {
     Check(ConfigFlags),
     /// Say what would become of a request, and why
     Explain(explain::ExplainFlags),
-    /// Print a new session key
-    Keygen,
+    /// Print a new session key, or one that signs identity assertions
+    Keygen(keygen::KeygenFlags),
     /// Ask the health listener of a running proxy whether it is alive
     Healthcheck(healthcheck::HealthcheckFlags),
 }
@@ -94,7 +94,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Dev(flags)) => dev::run(&flags),
         Some(Command::Check(flags)) => check::run(&flags),
         Some(Command::Explain(flags)) => explain::run(&flags),
-        Some(Command::Keygen) => keygen::run(),
+        Some(Command::Keygen(flags)) => keygen::run(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
     }
 }

@@ -1,8 +1,10 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod assertion;
 mod process;
 mod routes;
 
+pub use assertion::AssertionConfig;
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub headers: Vec<HeaderConfig>,
     /// Other proxies whose headers are sent too, none twice.
     pub header_presets: Vec<Preset>,
+    /// Whether and how requests carry a signed assertion.
+    pub assertion: Option<AssertionConfig>,
     /// Default headers, and headers of presets, that are not to be sent. They are still removed from requests.
     pub removed_headers: Vec<HeaderName>,
     /// Routes, in the order of the file; no two that cover one request to the same path of the same host.
@@ -221,6 +225,8 @@ pub struct EndpointPaths {
     pub back_channel_logout: String,
     /// Hears of Logto's webhooks.
     pub webhook: String,
+    /// The public keys of the identity assertion.
+    pub jwks: String,
     /// Lists a user's sessions. Its `/revoke` ends them.
     pub sessions: String,
     /// Where a sign-out ends: a path of this site, with its query.

@@ -7,6 +7,7 @@
 mod back_channel_logout;
 mod callback;
 mod form_token;
+mod jwks;
 mod notify;
 mod once;
 mod paths;
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 use crate::http::body::Body;
 use crate::http::forwarded::PublicOrigin;
 use crate::http::navigation;
-use crate::identity::{ClaimPath, Claims, HeaderRules};
+use crate::identity::{Assertions, ClaimPath, Claims, HeaderRules};
 use crate::logto::Logto;
 use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
@@ -85,6 +86,8 @@ pub struct Endpoints {
     pub store: Store,
     /// What webhooks are signed with; without it none are received.
     pub webhook_key: Option<WebhookKey>,
+    /// Makes identity assertions; without it there are none, and no keys of theirs.
+    pub assertions: Option<Arc<Assertions>>,
     /// Asking Logto whether sessions still hold.
     pub rechecks: Arc<Rechecks>,
     /// What is counted.
@@ -145,6 +148,7 @@ impl Endpoints {
             Endpoint::User => user::serve(self, &request).await,
             Endpoint::BackChannelLogout => back_channel_logout::serve(self, request).await,
             Endpoint::Webhook => webhook::serve(self, request).await,
+            Endpoint::Jwks => jwks::serve(self, &request),
             Endpoint::Sessions => sessions::serve(self, &request).await,
             Endpoint::SessionsRevoke => sessions::serve_revoke(self, request).await,
         }

@@ -60,6 +60,8 @@ pub enum Source {
     /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
     /// every request.
     Host,
+    /// The signed assertion of who is calling. It is made for a request, by whoever sends that.
+    Assertion,
     /// The same value for every signed-in user.
     Constant(HeaderValue),
 }
@@ -199,7 +201,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::Host => None,
+            Source::Constant(_) | Source::Host | Source::Assertion => None,
         });
         paths.collect()
     }
@@ -220,7 +222,7 @@ impl HeaderRules {
                     let value = encoding.write(claims.at(path)?, join)?;
                     Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::Host => None,
+                Source::Constant(_) | Source::Host | Source::Assertion => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -239,7 +241,7 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::Host => None,
+            Source::Claim { .. } | Source::Host | Source::Assertion => None,
         })
     }
 
@@ -250,13 +252,19 @@ impl HeaderRules {
         }
     }
 
+    /// The header that carries the assertion.
+    pub fn assertion_header(&self) -> Option<&HeaderName> {
+        let rule = self.rules.iter().find(|rule| rule.source == Source::Assertion);
+        rule.map(|rule| &rule.name)
+    }
+
     /// The name of the claim rule at a position.
     pub(super) fn claim_header(&self, position: u8) -> Option<&HeaderName> {
         self.rules
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } => Some(&rule.name),
-                Source::Constant(_) | Source::Host => None,
+                Source::Constant(_) | Source::Host | Source::Assertion => None,
             })
     }
 }
@@ -305,7 +313,7 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
                 feed(&mut hash, prefix.as_bytes());
             }
             // Constants and what a request says are not in the projected values; only their position counts.
-            Source::Constant(_) | Source::Host => feed(&mut hash, b""),
+            Source::Constant(_) | Source::Host | Source::Assertion => feed(&mut hash, b""),
         }
     }
     let digest: [u8; 32] = hash.finalize().into();

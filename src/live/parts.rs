@@ -5,6 +5,7 @@ use super::routes::claims_of_conditions;
 use super::serving::WorkerSettings;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, SignInDefaults};
+use crate::identity::assertion::{AssertionKey, AssertionSettings, Assertions};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
 use crate::logto::{self, RefreshMode, Userinfo};
@@ -13,6 +14,7 @@ use crate::session::settings::{CookieSettings, SameSite};
 use crate::upstream::{self, UpstreamHost};
 use rustls::pki_types::ServerName;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
@@ -51,7 +53,25 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
             source,
         });
     }
+    rules.extend(config.assertion.as_ref().map(|assertion| HeaderRule {
+        name: assertion.header.clone(),
+        source: Source::Assertion,
+    }));
     Ok(HeaderRules::new(rules)?)
+}
+
+/// The maker of identity assertions, where there is a key.
+pub(super) fn assertions(config: &Config) -> Result<Option<Arc<Assertions>>, CompileError> {
+    let Some(assertion) = &config.assertion else {
+        return Ok(None);
+    };
+    let keys = assertion.keys.iter().map(AssertionKey::parse);
+    let settings = AssertionSettings {
+        keys: keys.collect::<Result<_, _>>()?,
+        issuer: assertion.issuer.clone(),
+        ttl: assertion.ttl,
+    };
+    Ok(Assertions::new(settings).map(Arc::new))
 }
 
 pub(super) fn keyring(config: &Config) -> Result<KeyRing, CompileError> {
@@ -108,6 +128,7 @@ pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {
         user: endpoints.user.clone(),
         back_channel_logout: endpoints.back_channel_logout.clone(),
         webhook: endpoints.webhook.clone(),
+        jwks: endpoints.jwks.clone(),
         sessions: endpoints.sessions.clone(),
         sessions_revoke: endpoints.sessions_revoke(),
     }

@@ -1,7 +1,7 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
-use crate::config::{self, AccessTable, ClaimValue, Config};
+use crate::config::{self, AccessTable, ClaimValue, Config, RoutePath};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
 use crate::policy::{
@@ -40,8 +40,33 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 
 /// How requests are treated, by route.
 pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|_| RouteSettings {});
-    SettingsTable::new(RouteSettings {}, routes.collect())
+    let routes = config.routes.iter().map(|route| RouteSettings {
+        audience: audience(
+            config,
+            route.audience.as_ref(),
+            route.host.as_deref(),
+            &route.path,
+        ),
+    });
+    let otherwise = RouteSettings {
+        audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
+    };
+    SettingsTable::new(otherwise, routes.collect())
+}
+
+/// Whom assertions on a route are for: whoever it says, else whoever the section says, else the route itself.
+fn audience(config: &Config, own: Option<&String>, host: Option<&str>, path: &RoutePath) -> String {
+    let assertion = config.assertion.as_ref();
+    if let Some(named) = own.or_else(|| assertion.and_then(|assertion| assertion.audience.as_ref())) {
+        return named.clone();
+    }
+    match host {
+        Some(host) => {
+            let scheme = if config.session.secure { "https" } else { "http" };
+            format!("{scheme}://{host}{path}")
+        }
+        None => format!("{}{path}", config.public_url.origin()),
+    }
 }
 
 /// The claims that conditions of routes read.

@@ -1,5 +1,6 @@
 //! To the upstream and back.
 
+use super::assertion;
 use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
@@ -41,9 +42,11 @@ impl Outbound {
     /// sets.
     pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
         let reply = respond::FailureReply::of(&clean);
-        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
-            gate.cookies.is_own(name)
-        });
+        let mut request =
+            UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
+                gate.cookies.is_own(name)
+            });
+        assertion::add(gate, permit, &standing, &mut request);
         let Standing { session, renewal, .. } = standing;
         let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {

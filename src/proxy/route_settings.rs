@@ -4,7 +4,10 @@ use crate::policy::Route;
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
-pub struct RouteSettings {}
+pub struct RouteSettings {
+    /// Whom identity assertions are for.
+    pub audience: String,
+}
 
 /// The treatment of every route, found by the number that the table gave it.
 #[derive(Debug)]

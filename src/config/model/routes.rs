@@ -15,6 +15,8 @@ pub struct RouteConfig {
     pub methods: Vec<String>,
     /// Who may pass.
     pub access: Access,
+    /// Whom identity assertions are for; `None`: as `assertion.audience` says.
+    pub audience: Option<String>,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
 }

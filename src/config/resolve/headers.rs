@@ -121,7 +121,7 @@ pub(super) fn headers(
     (reader.errors.len() == before).then_some((added, removed))
 }
 
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     let dash = |byte: char| {
         if byte.is_ascii_alphanumeric() {
             byte.to_ascii_lowercase()
@@ -132,7 +132,7 @@ fn fold(name: &str) -> String {
     name.chars().map(dash).collect()
 }
 
-fn header_name(text: &str) -> Result<HeaderName, Problem> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, Problem> {
     let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| Problem::new("not a header name"))?;
     let folded = fold(name.as_str());
     if RESERVED.contains(&folded.as_str())

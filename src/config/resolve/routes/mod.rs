@@ -3,7 +3,7 @@
 mod field;
 mod matching;
 
-use super::access;
+use super::{access, assertion};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
@@ -19,6 +19,7 @@ pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
+    pub(super) has_assertion: bool,
     pub(super) cookie_domain: Option<&'a str>,
 }
 
@@ -77,6 +78,11 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if is_open && route.unauthenticated != Unauthenticated::Auto {
         reader.warnings.push(format!(
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
+        ));
+    }
+    if route.audience.is_some() && !around.has_assertion {
+        reader.warnings.push(format!(
+            "route {route}: audience has no effect, since there is no assertion.key"
         ));
     }
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
@@ -150,6 +156,7 @@ fn route(
         .as_ref()
         .map_or_else(String::new, |(path, _)| path.to_string());
     let access = access(reader, entries, origin, &name, around.logto);
+    let audience = text(reader, entries, origin, "route.audience", assertion::name);
     let unauthenticated = text(reader, entries, origin, "route.unauthenticated", |text| {
         choose(
             text,
@@ -166,6 +173,7 @@ fn route(
         host: host?.0,
         methods: methods?,
         access: access?,
+        audience: Some(audience?.0).filter(|audience| !audience.is_empty()),
         unauthenticated: unauthenticated?.0,
     };
     known.then_some((route, path_origin))
