@@ -10,7 +10,6 @@ use logto_proxy::proxy::Gate;
 use logto_proxy::session::{Established, Session};
 use logto_proxy::tasks::Tasks;
 use logto_proxy::telemetry::Metrics;
-use logto_proxy::upstream;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +51,6 @@ const FIELDS: &[(&str, &str)] = &[
 pub struct Fixture {
     pub runtime: Runtime,
     pub gate: Arc<Gate>,
-    pub upstream: Arc<upstream::Settings>,
     pub headers: HeaderMap,
 }
 
@@ -80,7 +78,6 @@ impl Fixture {
         let headers = signed_in(&compiled.gate);
         Self {
             runtime,
-            upstream: Arc::clone(&compiled.gate.upstream),
             gate: Arc::new(compiled.gate),
             headers,
         }

@@ -11,7 +11,7 @@ use logto_proxy::request::RawRequest;
 use logto_proxy::streams::Streams;
 use logto_proxy::tasks::Tasks;
 use logto_proxy::telemetry::Metrics;
-use logto_proxy::upstream::Pool;
+use logto_proxy::upstream::Pools;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ fn serve_proxy(
     tasks: Tasks,
 ) -> impl Future<Output = ()> + Send + use<> {
     let gate = Arc::clone(&fixture.gate);
-    let pool = Pool::new(Arc::clone(&fixture.upstream), tasks);
+    let pools = Pools::new(&fixture.gate.upstreams, &tasks);
     let streams = Streams::new(Metrics::new()).connection();
     async move {
         let service = service_fn(|message| {
@@ -63,7 +63,7 @@ fn serve_proxy(
                 message,
                 peer: PEER,
             };
-            let answer = Arc::clone(&gate).pass(raw, &pool, &streams);
+            let answer = Arc::clone(&gate).pass(raw, &pools, &streams);
             async { Ok::<_, Infallible>(answer.await) }
         });
         http1::Builder::new()

@@ -4,11 +4,14 @@ use super::output::say;
 use super::run::{load, start_failed};
 use super::{ConfigFlags, FAILED};
 use crate::clock::Clock;
+use crate::config::value::duration::display;
 use crate::config::{Config, StoreConfig};
 use crate::live::{self, Compiled};
-use crate::policy::{Access, RouteTable, Unauthenticated};
+use crate::policy::{Access, Route, Unauthenticated};
+use crate::proxy::Gate;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::upstream::UpstreamId;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
@@ -45,7 +48,7 @@ pub(super) fn run(flags: &ConfigFlags) -> ExitCode {
     section("Settings", &owned(summary.settings));
     section("Register in Logto", &owned(summary.register));
     say(format_args!("\nRoutes, the most specific wins"));
-    for line in route_lines(&compiled.gate.routes) {
+    for line in route_lines(&compiled.gate) {
         say(format_args!("  {line}"));
     }
     section("Headers besides the default ones", &summary.headers);
@@ -72,9 +75,10 @@ pub(super) fn rehearse(config: &Config) -> Result<(Compiled, Runtime), ExitCode>
     }
 }
 
-/// Path, methods, host, what opens it and what somebody without a session gets, in columns.
-fn route_lines(routes: &RouteTable) -> Vec<String> {
+/// Path, methods, host, what opens it, what somebody without a session gets, and what becomes of what passes, in columns.
+fn route_lines(gate: &Gate) -> Vec<String> {
     let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
+    let routes = &gate.routes;
     let rows: Vec<[String; 3]> = routes
         .iter()
         .map(|route| {
@@ -100,9 +104,28 @@ fn route_lines(routes: &RouteTable) -> Vec<String> {
             (_, Unauthenticated::Status401) => "401",
         };
         format!(
-            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  without a session: {without}",
-            route.access
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  without a session: {without}{}",
+            route.access,
+            treatment(gate, route)
         )
     });
     lines.collect()
+}
+
+/// How what passes is treated otherwise than usual.
+fn treatment(gate: &Gate, route: &Route) -> String {
+    let settings = gate.settings.of(route);
+    let mut text = String::new();
+    if settings.upstream != UpstreamId::default() {
+        let upstream = gate.upstreams.of(settings.upstream);
+        let usual = gate.upstreams.of(UpstreamId::default());
+        if upstream.address != usual.address {
+            text.push_str(&format!("  to {}", upstream.address));
+        }
+        if upstream.response_header_timeout != usual.response_header_timeout {
+            let timeout = display(upstream.response_header_timeout);
+            text.push_str(&format!("  answered within {timeout}"));
+        }
+    }
+    text
 }

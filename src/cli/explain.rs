@@ -166,6 +166,8 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>) -> ExitC
     match decide(matched, caller(identity)) {
         Decision::Forward(permit) => {
             row("verdict", "passes");
+            let settings = gate.settings.of(permit.route());
+            row("upstream", &gate.upstreams.of(settings.upstream).address);
             match permit.identity() {
                 Some(identity) => {
                     print_headers(identity, &gate.header_rules);

@@ -221,6 +221,8 @@ pub struct EndpointPaths {
     pub sign_out: String,
     /// Tells a front end who is signed in.
     pub user: String,
+    /// Tells another proxy whether a request may pass. So does everything below it.
+    pub auth: String,
     /// Hears from Logto that somebody signed out there.
     pub back_channel_logout: String,
     /// Hears of Logto's webhooks.

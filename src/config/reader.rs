@@ -159,21 +159,7 @@ impl<'a> Reader<'a> {
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
         let node = self.node(path)?;
-        let text = match &node.value {
-            // A bare number is refused like one in quotes, with a word about the unit that it lacks.
-            Value::Integer(Some(number)) => Ok(Cow::Owned(number.to_string())),
-            _ => text_of(&node).map(Cow::Borrowed),
-        };
-        let result = text.and_then(|text| {
-            let parsed = duration::parse(&text)?;
-            if range.contains(&parsed) {
-                return Ok(parsed);
-            }
-            let (least, most) = (duration::display(*range.start()), duration::display(*range.end()));
-            Err(Problem::new(format!(
-                "expected a duration from {least} to {most}"
-            )))
-        });
+        let result = duration_of(&node, &range);
         self.keep(node.origin, path, result)
     }
 
@@ -272,6 +258,23 @@ pub(super) fn text_of(node: &Node) -> Result<&str, Problem> {
             other.describe()
         ))),
     }
+}
+
+/// The duration of a value, within bounds.
+pub(super) fn duration_of(node: &Node, range: &RangeInclusive<Duration>) -> Result<Duration, Problem> {
+    let text = match &node.value {
+        // A bare number is refused like one in quotes, with a word about the unit that it lacks.
+        Value::Integer(Some(number)) => Cow::Owned(number.to_string()),
+        _ => Cow::Borrowed(text_of(node)?),
+    };
+    let parsed = duration::parse(&text)?;
+    if range.contains(&parsed) {
+        return Ok(parsed);
+    }
+    let (least, most) = (duration::display(*range.start()), duration::display(*range.end()));
+    Err(Problem::new(format!(
+        "expected a duration from {least} to {most}"
+    )))
 }
 
 /// One of these words.

@@ -97,7 +97,7 @@ mod tests {
         );
         assert_eq!(
             unknown_key("logto", "upstream").as_deref(),
-            Some("`upstream` belongs at the top of the file, above the first [section]")
+            Some("`upstream` belongs at the top of the file, above the first [section] or in [[route]]")
         );
         assert_eq!(
             unknown_key("routes", "access").as_deref(),

@@ -107,8 +107,7 @@ async fn finish(
     if !browser.is_some_and(|browser| BindingHash::from_bytes(state.browser).matches(&browser)) {
         return Err(nowhere(Problem::OtherBrowser));
     }
-    let return_path =
-        ReturnPath::parse_or_root(&state.return_path, &endpoints.public_origin, &endpoints.paths);
+    let return_path = endpoints.return_path(&state.return_path);
     let fail = |problem| Failure {
         problem,
         return_path: Some(return_path.clone()),

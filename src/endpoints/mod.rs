@@ -7,6 +7,7 @@
 mod back_channel_logout;
 mod callback;
 mod form_token;
+pub mod forward_auth;
 mod jwks;
 mod notify;
 mod once;
@@ -40,7 +41,7 @@ use crate::logto::Logto;
 use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
 use crate::recheck::{self, Rechecks};
-use crate::request::CleanRequest;
+use crate::request::{CheckForm, CleanRequest};
 use crate::session::cookie::Reason;
 use crate::session::freshness::Freshness;
 use crate::session::{BindingCookie, KeyRing, Presented, Session, SessionCookies, SessionView};
@@ -180,8 +181,15 @@ impl Endpoints {
     }
 
     async fn begin(&self, request: &CleanRequest, occasion: Occasion) -> Response<Body> {
-        let target = request.target().path_and_query().as_str();
-        let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
+        let Some(return_path) = self.destination(request) else {
+            return forward_auth::foreign_host();
+        };
+        // The cookie that a sign-in needs is kept by browsers for the host of the public origin alone.
+        let sets_cookies =
+            request.check() != Some(CheckForm::Original) && self.public_origin.has_host(request.host());
+        if request.check().is_some() && !sets_cookies {
+            return answer::redirect(StatusCode::FOUND, &self.sign_in_url(&return_path));
+        }
         sign_in::begin(
             self,
             request,
@@ -190,6 +198,35 @@ impl Endpoints {
             occasion,
         )
         .await
+    }
+
+    /// Where a sign-in brings the browser of a request back to: to what it asked for. `None` for a described request to a host
+    /// where nobody could be signed in.
+    fn destination(&self, request: &CleanRequest) -> Option<ReturnPath> {
+        let target = request.target().path_and_query().as_str();
+        if request.check().is_none() || self.public_origin.has_host(request.host()) {
+            return Some(self.return_path(target));
+        }
+        let domain = self.cookies.settings().domain.as_deref()?;
+        let parse = |target: &str| {
+            let url = format!("{}://{}{target}", self.public_origin.scheme(), request.host());
+            ReturnPath::parse_sibling(&url, &self.public_origin, domain, &self.paths)
+        };
+        parse(target)
+            .or_else(|| parse(request.target().raw_path()))
+            .or_else(|| parse("/"))
+    }
+
+    /// A place that a browser may be sent to; else the root.
+    fn return_path(&self, text: &str) -> ReturnPath {
+        let sibling = self
+            .cookies
+            .settings()
+            .domain
+            .as_deref()
+            .filter(|_| !text.starts_with('/'))
+            .and_then(|domain| ReturnPath::parse_sibling(text, &self.public_origin, domain, &self.paths));
+        sibling.unwrap_or_else(|| ReturnPath::parse_or_root(text, &self.public_origin, &self.paths))
     }
 
     /// The session of a request, unless it is over, be it only that it was ended: the cookie of such a one opens nothing.
@@ -264,9 +301,8 @@ impl Endpoints {
     /// The page for a user who may not see what they asked for: who they are, and a way to be somebody else. Logto asks for an
     /// account then, though it knows one.
     pub fn refused_page(&self, request: &CleanRequest, claims: &Claims, subject: &str) -> Response<Body> {
-        let target = request.target().path_and_query().as_str();
-        let return_path = ReturnPath::parse_or_root(target, &self.public_origin, &self.paths);
-        let another_account = format!("{}&prompt=login", self.sign_in_path(&return_path));
+        let return_path = self.destination(request).unwrap_or_else(ReturnPath::root);
+        let another_account = format!("{}&prompt=login", self.sign_in_link(request, &return_path));
         let name = ["name", "username", "email"]
             .into_iter()
             .filter_map(|name| claims.members().get(name)?.as_str())
@@ -283,12 +319,14 @@ impl Endpoints {
 
     /// The page of this site whose script made a request, as far as its Referer tells; else the root.
     pub fn page_of(&self, referer: Option<&HeaderValue>) -> ReturnPath {
-        referer
-            .and_then(|value| value.to_str().ok())
-            .and_then(|referer| referer.strip_prefix(self.public_origin.as_str()))
-            .map_or_else(ReturnPath::root, |path| {
-                ReturnPath::parse_or_root(path, &self.public_origin, &self.paths)
-            })
+        let Some(referer) = referer.and_then(|value| value.to_str().ok()) else {
+            return ReturnPath::root();
+        };
+        // What is left of another site's URL is no path, or an absolute URL that is judged as such.
+        let path = referer
+            .strip_prefix(self.public_origin.as_str())
+            .unwrap_or(referer);
+        self.return_path(path)
     }
 
     /// The sign-in URL that brings the browser back to a path.
@@ -298,6 +336,15 @@ impl Endpoints {
             self.public_origin.as_str(),
             self.sign_in_path(return_path)
         )
+    }
+
+    /// The same as a page may have it: a page that answers for another host needs the whole URL.
+    fn sign_in_link(&self, request: &CleanRequest, return_path: &ReturnPath) -> String {
+        if request.check().is_some() {
+            self.sign_in_url(return_path)
+        } else {
+            self.sign_in_path(return_path)
+        }
     }
 
     fn sign_in_path(&self, return_path: &ReturnPath) -> String {
@@ -319,7 +366,7 @@ impl Endpoints {
         problem: Problem,
         return_path: Option<&ReturnPath>,
     ) -> Response<Body> {
-        let again = return_path.map(|path| self.sign_in_path(path));
+        let again = return_path.map(|path| self.sign_in_link(request, path));
         let page = pages::problem(
             &self.pages,
             navigation::language(request.headers()),

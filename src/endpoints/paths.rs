@@ -76,6 +76,8 @@ pub struct EndpointPaths {
     pub sign_out: String,
     /// `routes.user`.
     pub user: String,
+    /// `routes.auth`. What is asked here and below never arrives as an endpoint's request, but as the one it is about.
+    pub auth: String,
     /// `routes.back_channel_logout`.
     pub back_channel_logout: String,
     /// `routes.webhook`.
@@ -97,6 +99,7 @@ impl EndpointPaths {
             callback: format!("{prefix}/callback"),
             sign_out: format!("{prefix}/sign-out"),
             user: format!("{prefix}/user"),
+            auth: format!("{prefix}/auth"),
             back_channel_logout: format!("{prefix}/back-channel-logout"),
             webhook: format!("{prefix}/webhook"),
             jwks: format!("{prefix}/jwks"),
@@ -123,9 +126,22 @@ impl EndpointPaths {
         .find_map(|(path, endpoint)| (path == canonical_path).then_some(endpoint))
     }
 
+    /// Whether a canonical path is one of the proxy's own.
+    pub fn is_own(&self, canonical_path: &str) -> bool {
+        self.find(canonical_path).is_some() || self.is_check(canonical_path)
+    }
+
     /// Whether a canonical path is one of the proxy's own, but not a page that a browser may be sent to.
     pub(super) fn is_no_destination(&self, canonical_path: &str) -> bool {
-        self.find(canonical_path)
-            .is_some_and(|endpoint| endpoint != Endpoint::Sessions)
+        self.is_check(canonical_path)
+            || self
+                .find(canonical_path)
+                .is_some_and(|endpoint| endpoint != Endpoint::Sessions)
+    }
+
+    fn is_check(&self, canonical_path: &str) -> bool {
+        canonical_path
+            .strip_prefix(&self.auth)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }

@@ -1,4 +1,5 @@
-//! Where a browser goes after a sign-in or sign-out: always a place on this site.
+//! Where a browser goes after a sign-in or sign-out: always a place on this site, which is the public origin and the hosts
+//! that share its session.
 //!
 //! Stops open redirects. A return path is stored inside sealed state, never in the clear, and is emitted as an
 //! absolute URL on the configured origin, so no parser may take it for another host.
@@ -12,7 +13,7 @@ use url::Url;
 const MAXIMUM_BYTES: usize = 2048;
 
 /// A path, with query and fragment if any, that stays on the public origin and is none of the proxy's own
-/// endpoints. Byte for byte what was asked for.
+/// endpoints. Byte for byte what was asked for. Or such a path on a host below `session.cookie_domain`, as an absolute URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnPath(String);
 
@@ -43,6 +44,32 @@ impl ReturnPath {
         (!endpoints.is_no_destination(&resolved)).then(|| Self(text.to_owned()))
     }
 
+    /// Accepts an absolute URL on a host below the cookie domain, with the scheme of the public origin: whoever serves that
+    /// host is sent the session cookie anyway. Written as its parser would write its origin, so that none reads another one.
+    pub fn parse_sibling(
+        text: &str,
+        origin: &PublicOrigin,
+        domain: &str,
+        endpoints: &EndpointPaths,
+    ) -> Option<Self> {
+        if text.len() > MAXIMUM_BYTES {
+            return None;
+        }
+        let url = Url::parse(text).ok()?;
+        let path = text.strip_prefix(&url.origin().ascii_serialization())?;
+        let Some(url::Host::Domain(host)) = url.host() else {
+            return None;
+        };
+        let is_below = host
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        if url.scheme() != origin.scheme() || !is_below {
+            return None;
+        }
+        let on_host = PublicOrigin::parse(&url.origin().ascii_serialization())?;
+        Self::parse(path, &on_host, endpoints).map(|_| Self(text.to_owned()))
+    }
+
     /// The same, or the path without its query when that is too long, or `/`.
     pub fn parse_or_root(text: &str, origin: &PublicOrigin, endpoints: &EndpointPaths) -> Self {
         let without_query = || {
@@ -56,14 +83,18 @@ impl ReturnPath {
             .unwrap_or_else(Self::root)
     }
 
-    /// The path as it was given.
+    /// The path, or the absolute URL, as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The absolute URL to redirect to.
     pub fn on(&self, origin: &PublicOrigin) -> String {
-        format!("{}{}", origin.as_str(), self.0)
+        if self.0.starts_with('/') {
+            format!("{}{}", origin.as_str(), self.0)
+        } else {
+            self.0.clone()
+        }
     }
 }
 
@@ -145,6 +176,52 @@ mod tests {
             ReturnPath::parse_or_root(&long_path, &origin(), &endpoints).as_str(),
             "/"
         );
+    }
+
+    #[test]
+    fn hosts_below_the_cookie_domain_are_of_this_site_and_no_others() {
+        let sibling = |text: &str| {
+            let endpoints = EndpointPaths::under("/.logto");
+            ReturnPath::parse_sibling(text, &origin(), "example.com", &endpoints)
+        };
+        for text in [
+            "https://app2.example.com/",
+            "https://example.com/a?b=https://x#c",
+            "https://a.b.example.com:8443/a//b",
+        ] {
+            let path = sibling(text).unwrap();
+            assert_eq!((path.as_str(), path.on(&origin()).as_str()), (text, text));
+        }
+        for text in [
+            "/",
+            "http://app2.example.com/",
+            "ftp://app2.example.com/",
+            "https://app2.example.com",
+            "https://app2.example.com?x",
+            "https://evil.test/",
+            "https://evilexample.com/",
+            "https://example.com.evil.test/",
+            "https://app2.example.com@evil.test/",
+            "https://evil.test#.example.com/",
+            "https://evil.test\\.example.com/",
+            "https:\\\\app2.example.com/",
+            "https:/app2.example.com/",
+            "https:app2.example.com/",
+            "https://user@app2.example.com/",
+            "https://APP2.example.com/",
+            "https://app2.example.com:443/",
+            "https://app2.example.com//evil.test",
+            "https://app2.example.com/\\evil.test",
+            "https://app2.example.com/a b",
+            " https://app2.example.com/",
+            "https://app2.example.com/.logto/sign-out",
+            "https://app2.example.com/.logto/auth",
+            "https://[::1]/",
+            "https://127.0.0.1/",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(sibling(text), None, "{text:?}");
+        }
     }
 
     proptest! {

@@ -116,9 +116,9 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest, registe
     let Ok(query) = Parameters::parse(request.target().query().unwrap_or_default().as_bytes()) else {
         return endpoints.problem(request, Problem::BadRequest, None);
     };
-    let return_path = query.value("redirect").map_or_else(ReturnPath::root, |text| {
-        ReturnPath::parse_or_root(text, &endpoints.public_origin, &endpoints.paths)
-    });
+    let return_path = query
+        .value("redirect")
+        .map_or_else(ReturnPath::root, |text| endpoints.return_path(text));
     if let Some(problem) = query.value("problem").and_then(Problem::from_code) {
         return endpoints.problem(request, problem, Some(&return_path));
     }
@@ -151,7 +151,7 @@ pub(super) async fn begin(
         let page = pages::loop_stopped(
             &endpoints.pages,
             navigation::language(headers),
-            &endpoints.sign_in_path(return_path),
+            &endpoints.sign_in_link(request, return_path),
             request.request_id().to_str().unwrap_or_default(),
         );
         return answer::page(Problem::Loop.status(), page);

@@ -57,11 +57,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: CleanRequest) -> Respo
 
 fn wanted_path(endpoints: &Endpoints, parameters: &Parameters) -> Option<ReturnPath> {
     let text = parameters.value("redirect")?;
-    Some(ReturnPath::parse_or_root(
-        text,
-        &endpoints.public_origin,
-        &endpoints.paths,
-    ))
+    Some(endpoints.return_path(text))
 }
 
 /// Whether the request was made by a page of this site or typed by the user. Fetch metadata decides; a
@@ -235,7 +231,7 @@ pub(super) fn continue_after(endpoints: &Endpoints, request: &CleanRequest) -> O
     if endpoints.clock.now().since(sealed_at) > STATE_LIFETIME {
         return None;
     }
-    let path = ReturnPath::parse(path, &endpoints.public_origin, &endpoints.paths)?;
+    let path = endpoints.return_path(path);
     Some(answer::redirect(
         StatusCode::SEE_OTHER,
         &path.on(&endpoints.public_origin),

@@ -96,6 +96,25 @@ impl PublicOrigin {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// `http` or `https`.
+    pub const fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Whether a request that names this host is for this origin. A host without a port is taken to be, since not every proxy
+    /// passes the port on.
+    pub fn has_host(&self, host: &HostAndPort) -> bool {
+        let Some(own) = self
+            .text
+            .split_once("://")
+            .and_then(|(_, own)| own.parse::<HostAndPort>().ok())
+        else {
+            return false;
+        };
+        let port = |port: u16| self.port.as_bytes() == port.to_string().as_bytes();
+        own.host() == host.host() && host.port().is_none_or(port)
+    }
 }
 
 /// The client of a request: the peer, or when that is trusted the right-most untrusted address of

@@ -6,7 +6,7 @@
 
 use super::claims::{ClaimPath, Claims};
 pub use super::encoding::Encoding;
-use super::owned::OwnedNames;
+use super::owned::{self, OwnedNames};
 pub use super::projected::ProjectedHeaders;
 use crate::http::folding::{fold, folded_equals};
 use http::HeaderValue;
@@ -225,6 +225,20 @@ impl HeaderRules {
                 Source::Constant(_) | Source::Host | Source::Assertion => None,
             });
         ProjectedHeaders::collect(values)
+    }
+
+    /// The owned names that there is a word for, each once: those of the rules, of the default headers, and the single ones that
+    /// are always owned. Whole families are owned besides.
+    pub fn names(&self) -> Vec<HeaderName> {
+        let mut names: Vec<HeaderName> = Vec::new();
+        let rules = self.rules.iter().map(|rule| rule.name.clone());
+        let defaults = Self::defaults().into_iter().map(|rule| rule.name);
+        for name in rules.chain(defaults).chain(owned::names()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// Is this a name a client may not send, in whatever spelling?

@@ -22,19 +22,24 @@ const FAMILIES: [&[u8]; 8] = [
 ];
 
 /// Single names of the same kind.
-const NAMES: [&[u8]; 7] = [
-    b"x-user",
-    b"x-client-id",
-    b"x-forwarded-user",
-    b"x-forwarded-email",
-    b"x-forwarded-groups",
-    b"x-forwarded-preferred-username",
-    b"x-forwarded-access-token",
+const NAMES: [&str; 7] = [
+    "x-user",
+    "x-client-id",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
 ];
 
 /// The one name of a family that says nothing about a user: the signature of Logto's webhooks, which the proxy's own
 /// endpoint needs, and an application's too. Only in this very spelling.
 const WEBHOOK_SIGNATURE: &[u8] = b"logto-signature-sha-256";
+
+/// The single names.
+pub(super) fn names() -> impl Iterator<Item = HeaderName> {
+    NAMES.into_iter().map(HeaderName::from_static)
+}
 
 /// The owned names: those built in and those the configuration adds.
 #[derive(Debug, Clone)]
@@ -51,7 +56,7 @@ impl OwnedNames {
             .collect();
         let mut first_bytes = [false; 256];
         let names = configured.iter().map(Vec::as_slice);
-        for name in names.chain(FAMILIES).chain(NAMES) {
+        for name in names.chain(FAMILIES).chain(NAMES.map(str::as_bytes)) {
             if let Some(flag) = name
                 .first()
                 .and_then(|first| first_bytes.get_mut(usize::from(*first)))
@@ -77,7 +82,7 @@ impl OwnedNames {
         }
         let of_family = || FAMILIES.iter().any(|family| folded_starts_with(name, family));
         (name != WEBHOOK_SIGNATURE && of_family())
-            || NAMES.iter().any(|owned| folded_equals(name, owned))
+            || NAMES.iter().any(|owned| folded_equals(name, owned.as_bytes()))
             || self.configured.iter().any(|owned| folded_equals(name, owned))
     }
 

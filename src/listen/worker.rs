@@ -1,4 +1,4 @@
-//! Workers: one thread, one runtime and one upstream pool each.
+//! Workers: one thread, one runtime and one pool for each upstream.
 
 use super::accept::Accepted;
 use super::activity::{Deadlines, Place, Watchdog, Watched};
@@ -11,7 +11,7 @@ use crate::request::RawRequest;
 use crate::streams::{ConnectionStreams, Streams};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::upstream::{self, Pool};
+use crate::upstream::{Pools, Upstreams};
 use ::http::Response;
 use std::io;
 use std::num::NonZeroUsize;
@@ -71,7 +71,7 @@ impl Workers {
             let gate = live.gate();
             let worker = Arc::new(Worker {
                 live: Arc::clone(live),
-                pool: Mutex::new(Pool::new(Arc::clone(&gate.upstream), tasks.clone())),
+                pools: Mutex::new(Pools::new(&gate.upstreams, &tasks)),
                 pool_tasks: tasks,
                 metrics: gate.metrics.clone(),
                 connections: Tasks::new(),
@@ -133,7 +133,7 @@ impl Workers {
 pub(super) struct Worker {
     live: Arc<Live>,
     /// Its lock is never contended: all that a worker does, it does on one thread.
-    pool: Mutex<Pool>,
+    pools: Mutex<Pools>,
     pool_tasks: Tasks,
     metrics: Metrics,
     connections: Tasks,
@@ -159,24 +159,23 @@ impl Worker {
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
         let gate = self.live.gate();
-        let pool = self.pool_of(&gate.upstream);
-        gate.pass(raw, &pool, streams)
+        let pools = self.pools_for(&gate.upstreams);
+        gate.pass(raw, &pools, streams)
     }
 
-    /// The pool made from these settings. The one before closes its connections: those that nobody uses now, the
-    /// others when their exchanges have ended.
-    fn pool_of(&self, settings: &Arc<upstream::Settings>) -> Pool {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if !pool.is_made_from(settings) {
-            let new = Pool::new(Arc::clone(settings), self.pool_tasks.clone());
-            std::mem::replace(&mut *pool, new).shut_down();
+    /// The pools made for these upstreams. What is not among them any more closes its connections: those that nobody uses
+    /// now, the others when their exchanges have ended.
+    fn pools_for(&self, upstreams: &Arc<Upstreams>) -> Pools {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pools.are_for(upstreams) {
+            *pools = pools.followed_by(upstreams, &self.pool_tasks);
         }
-        pool.clone()
+        pools.clone()
     }
 
     /// Follows the configuration where no request does: an old pool must not wait for the next one to be closed.
     fn tick(&self) -> Deadlines {
-        self.pool_of(&self.live.gate().upstream);
+        self.pools_for(&self.live.gate().upstreams);
         let settings = self.settings();
         Deadlines {
             header: settings.header_timeout,

@@ -3,8 +3,7 @@
 use super::error::CompileError;
 use super::lasting::Lasting;
 use super::parts::{
-    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, upstream_host,
-    worker_settings,
+    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
 };
 use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
@@ -153,6 +152,7 @@ fn assemble(
             header_rules: Arc::clone(&header_rules),
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.trust_unix_peers),
             public_origin,
+            check_path: config.endpoints.auth.clone(),
             allowed_hosts: lasting.allowed_hosts,
         },
         endpoints,
@@ -160,10 +160,9 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
-        settings: settings(config),
+        settings: settings(config, lasting.route_upstreams),
         header_rules,
-        upstream: lasting.upstream,
-        upstream_host: upstream_host(config),
+        upstreams: lasting.upstreams,
         access_log: AccessLog {
             enabled: config.log.access,
             subject: match config.log.subject {

@@ -4,9 +4,10 @@
 //! that was used up, what is known of Logto, open connections, counts.
 
 use super::error::CompileError;
-use super::parts::{kept_claims, logto_settings, upstream_settings};
+use super::parts::{kept_claims, logto_settings};
 use super::routes::claims_of_conditions;
 use super::store::store_settings;
+use super::upstreams::upstreams;
 use crate::clock::{Clock, UnixSeconds};
 use crate::config::Config;
 use crate::endpoints::{Callbacks, SignInLimiter};
@@ -19,13 +20,15 @@ use crate::request::AllowedHosts;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::upstream;
+use crate::upstream::{UpstreamId, Upstreams};
 use std::sync::Arc;
 
 /// The lasting parts of a gate.
 pub(super) struct Lasting {
     pub(super) logto: Logto,
-    pub(super) upstream: Arc<upstream::Settings>,
+    pub(super) upstreams: Arc<Upstreams>,
+    /// Where each route's requests go.
+    pub(super) route_upstreams: Vec<UpstreamId>,
     pub(super) limiter: SignInLimiter,
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
@@ -48,6 +51,7 @@ impl Lasting {
         tasks: &Tasks,
         metrics: &Metrics,
     ) -> Result<Self, CompileError> {
+        let (upstreams, route_upstreams) = upstreams(config)?;
         Ok(Self {
             logto: Logto::new(
                 logto_settings(config, rules)?,
@@ -64,7 +68,8 @@ impl Lasting {
             ledger: Arc::default(),
             kept_claims: kept_claims(rules, claims_of_conditions(config)?)?,
             claims_since: clock.now(),
-            upstream: Arc::new(upstream_settings(config)?),
+            upstreams: Arc::new(upstreams),
+            route_upstreams,
             limiter: SignInLimiter::new(config.limits.sign_ins_per_minute),
             callbacks: Arc::default(),
             allowed_hosts: None,
@@ -82,16 +87,13 @@ impl Lasting {
         gate: &Gate,
     ) -> Result<Self, CompileError> {
         let endpoints = &gate.endpoints;
-        let upstream = upstream_settings(config)?;
+        let (upstreams, route_upstreams) = upstreams(config)?;
         let kept_claims = kept_claims(rules, claims_of_conditions(config)?)?;
         Ok(Self {
             logto: logto_after(config, rules, previous, gate)?,
-            // Workers know their pool by this very allocation.
-            upstream: if upstream == *gate.upstream {
-                Arc::clone(&gate.upstream)
-            } else {
-                Arc::new(upstream)
-            },
+            // Workers know their pools by these very allocations.
+            upstreams: upstreams.after(&gate.upstreams),
+            route_upstreams,
             limiter: endpoints.limiter.with_limit(config.limits.sign_ins_per_minute),
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),

@@ -12,6 +12,7 @@ mod reload;
 mod routes;
 mod serving;
 mod store;
+mod upstreams;
 mod watch;
 
 pub use compile::{Compiled, admin_address, compile};

@@ -11,8 +11,6 @@ use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
 use crate::logto::{self, RefreshMode, Userinfo};
 use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::settings::{CookieSettings, SameSite};
-use crate::upstream::{self, UpstreamHost};
-use rustls::pki_types::ServerName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -126,6 +124,7 @@ pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {
         callback: endpoints.callback.clone(),
         sign_out: endpoints.sign_out.clone(),
         user: endpoints.user.clone(),
+        auth: endpoints.auth.clone(),
         back_channel_logout: endpoints.back_channel_logout.clone(),
         webhook: endpoints.webhook.clone(),
         jwks: endpoints.jwks.clone(),
@@ -190,41 +189,6 @@ pub(super) fn sign_in_defaults(config: &Config) -> SignInDefaults {
             .map(|parameter| parameter.as_str().to_owned())
             .collect(),
     }
-}
-
-pub(super) fn upstream_host(config: &Config) -> UpstreamHost {
-    match &config.upstream_host {
-        config::UpstreamHost::Keep => UpstreamHost::Keep,
-        config::UpstreamHost::Rewrite(host) | config::UpstreamHost::Value(host) => {
-            UpstreamHost::Replace(host.clone())
-        }
-    }
-}
-
-pub(super) fn upstream_settings(config: &Config) -> Result<upstream::Settings, CompileError> {
-    let address = match &config.upstream {
-        config::UpstreamAddress::Tcp { host, port } => upstream::Address::Tcp {
-            host: host.clone(),
-            port: *port,
-        },
-        config::UpstreamAddress::Tls { host, port } => {
-            let server_name = match &config.upstream_tls.server_name {
-                Some(name) => name.clone(),
-                None => ServerName::try_from(host.clone()).map_err(|_| CompileError::ServerName)?,
-            };
-            upstream::Address::Tls {
-                host: host.clone(),
-                port: *port,
-                server_name,
-            }
-        }
-        config::UpstreamAddress::Unix(path) => upstream::Address::Unix(path.clone()),
-    };
-    let mut settings = upstream::Settings::new(address);
-    settings.connect_timeout = config.limits.upstream_connect_timeout;
-    settings.response_header_timeout = config.limits.upstream_response_timeout;
-    settings.extra_roots.clone_from(&config.upstream_tls.ca);
-    Ok(settings)
 }
 
 pub(super) fn worker_settings(config: &Config) -> WorkerSettings {

@@ -1,6 +1,7 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config, RoutePath};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
@@ -9,6 +10,7 @@ use crate::policy::{
     Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
+use crate::upstream::UpstreamId;
 use serde_json::Value;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
@@ -39,8 +41,16 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config) -> SettingsTable {
-    let routes = config.routes.iter().map(|route| RouteSettings {
+pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> SettingsTable {
+    let otherwise = RouteSettings {
+        upstream: UpstreamId::default(),
+        upstream_host: upstreams::host(&config.upstream_host),
+        audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
+    };
+    let routes = config.routes.iter().zip(upstreams);
+    let routes = routes.map(|(route, upstream)| RouteSettings {
+        upstream,
+        upstream_host: upstreams::host(&route.upstream_host),
         audience: audience(
             config,
             route.audience.as_ref(),
@@ -48,9 +58,6 @@ pub(super) fn settings(config: &Config) -> SettingsTable {
             &route.path,
         ),
     });
-    let otherwise = RouteSettings {
-        audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
-    };
     SettingsTable::new(otherwise, routes.collect())
 }
 

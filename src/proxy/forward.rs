@@ -5,16 +5,17 @@ use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
 use crate::clock::monotonic;
+use crate::endpoints::forward_auth;
 use crate::http::body::Body;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, InFlight};
-use crate::upstream::{self, Pool, UpstreamRequest};
+use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
-use futures_util::future::try_join;
+use futures_util::future::{Either, ready, try_join};
 use hyper::upgrade::OnUpgrade;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -24,11 +25,14 @@ use std::task::Poll;
 /// A permitted request on its way, and what its answer will take.
 pub(super) struct Outbound {
     request: UpstreamRequest,
+    upstream: UpstreamId,
     reply: respond::FailureReply,
     /// The session it depends on.
     session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
+    /// Another proxy sends it, and only asks.
+    is_check: bool,
 }
 
 /// Session cookies sealed anew.
@@ -42,10 +46,15 @@ impl Outbound {
     /// sets.
     pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
         let reply = respond::FailureReply::of(&clean);
-        let mut request =
-            UpstreamRequest::new(clean, permit, &gate.header_rules, &gate.upstream_host, |name| {
-                gate.cookies.is_own(name)
-            });
+        let is_check = clean.check().is_some();
+        let settings = gate.settings.of(permit.route());
+        let mut request = UpstreamRequest::new(
+            clean,
+            permit,
+            &gate.header_rules,
+            &settings.upstream_host,
+            |name| gate.cookies.is_own(name),
+        );
         assertion::add(gate, permit, &standing, &mut request);
         let Standing { session, renewal, .. } = standing;
         let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
@@ -56,14 +65,24 @@ impl Outbound {
         });
         Self {
             request,
+            upstream: settings.upstream,
             reply,
             // What is let pass without regard to who asks does not end with a session either.
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
+            is_check,
         }
     }
 
-    /// Sends it, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
+    /// What another proxy is told, which sends the request itself.
+    fn permitted(self, gate: &Gate) -> Response<Body> {
+        let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
+        let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
+        let (message, _) = self.request.into_message();
+        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+    }
+
+    /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
     #[allow(
         clippy::result_large_err,
         reason = "boxed, each answer would cost an allocation"
@@ -71,14 +90,19 @@ impl Outbound {
     pub(super) fn forward<'a>(
         self,
         gate: Arc<Gate>,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
+        if self.is_check {
+            return Either::Left(ready(self.permitted(&gate)));
+        }
         let Self {
             request,
+            upstream,
             reply,
             session,
             renewal,
+            is_check: _,
         } = self;
         let in_flight = session.map(|session| admit(&gate, streams, session));
         let (message, client_side) = request.into_message();
@@ -88,9 +112,12 @@ impl Outbound {
             None => Poll::Pending::<Result<Infallible, _>>,
         });
         let begun = monotonic();
-        let sent = pool.send(message).map(|sent| Err::<Infallible, _>(Some(sent)));
+        let sent = pools
+            .of(upstream)
+            .send(message)
+            .map(|sent| Err::<Infallible, _>(Some(sent)));
         // The first of them to come ends the other; the end of the session is asked for first.
-        try_join(stopped, sent).map(move |ended| {
+        Either::Right(try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
                 Err(Some(sent)) => sent,
                 Err(None) => return reply.session_over(&gate.endpoints),
@@ -111,8 +138,9 @@ impl Outbound {
                     }
                 }
                 Err(error) => {
-                    gate.metrics.upstream_failed(error.label());
-                    tracing::warn!(%error, request_id = reply.request_id(), "the upstream gave no answer");
+                    let upstream = gate.upstreams.of(upstream).address.to_string();
+                    gate.metrics.upstream_failed(&upstream, error.label());
+                    tracing::warn!(%error, upstream, request_id = reply.request_id(), "the upstream gave no answer");
                     reply.upstream_failed(&gate.endpoints, &error)
                 }
             };
@@ -122,7 +150,7 @@ impl Outbound {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
             response
-        })
+        }))
     }
 }
 

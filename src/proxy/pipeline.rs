@@ -7,17 +7,17 @@ use super::record::{AccessLog, Record};
 use super::respond;
 use super::route_settings::SettingsTable;
 use crate::clock::Clock;
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
 use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
 use crate::policy::{Decision, Matched, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
-use crate::request::{CleanRequest, RawRequest, Sanitizer};
+use crate::request::{CheckForm, CleanRequest, RawRequest, Reject, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
-use crate::upstream::{self, Pool, UpstreamHost};
+use crate::upstream::{Pools, Upstreams};
 use ::http::Response;
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
@@ -41,10 +41,8 @@ pub struct Gate {
     pub settings: SettingsTable,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
-    /// How the upstream is reached. A worker whose pool was made of others makes a new one.
-    pub upstream: Arc<upstream::Settings>,
-    /// What Host the upstream sees.
-    pub upstream_host: UpstreamHost,
+    /// How upstreams are reached. A worker whose pools were made for others makes new ones.
+    pub upstreams: Arc<Upstreams>,
     /// What is logged of each request.
     pub access_log: AccessLog,
     /// Where requests are counted, by route.
@@ -68,35 +66,83 @@ enum Next<'a> {
 }
 
 impl Gate {
-    /// Takes a request from raw to its answer. `pool` belongs to the worker that serves the connection and is made of this
-    /// gate's `upstream`; `streams` belongs to the connection.
+    /// Takes a request from raw to its answer. `pools` belong to the worker that serves the connection and are made
+    /// for this gate's `upstreams`; `streams` belongs to the connection.
     ///
     /// The request is judged now and waits in the future; what is only needed to judge it takes no room there.
     pub fn pass<'a>(
         self: Arc<Self>,
         raw: RawRequest,
-        pool: &Pool,
+        pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> impl Future<Output = Response<Body>> + Send + use<'a> {
-        match Arc::clone(&self).judge(raw, pool, streams) {
+        match Arc::clone(&self).judge(raw, pools, streams) {
             Next::Answered(response) => Either::Left(Either::Left(ready(response))),
             Next::Own(answer) => Either::Left(Either::Right(answer)),
             Next::Upstream(outbound, record) => {
-                let answer = outbound.forward(self, pool, streams);
+                let answer = outbound.forward(self, pools, streams);
                 Either::Right(answer.map(|response| record.finish(response)))
             }
         }
     }
 
-    /// Sanitise, own endpoints, authenticate, decide.
-    fn judge<'a>(self: Arc<Self>, raw: RawRequest, pool: &Pool, streams: &'a ConnectionStreams) -> Next<'a> {
+    /// Sanitise, and see what is asked for.
+    fn judge<'a>(
+        self: Arc<Self>,
+        raw: RawRequest,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         let mut record = Record::begin(&self.access_log, self.counters.rejects(), &raw);
         let clean = match self.sanitizer.sanitize(raw) {
             Ok(clean) => clean,
             Err(reject) => return Next::Answered(record.finish(respond::reject(reject))),
         };
         record.request(&clean);
+        match clean.check() {
+            None => self.serve(clean, record, pools, streams),
+            Some(form) => self.check(form, clean, record, pools, streams),
+        }
+    }
 
+    /// Answers another proxy, which asks whether the request may pass that it describes. That one goes through the very same
+    /// steps, but for the last: it is told of, not sent.
+    fn check<'a>(
+        self: Arc<Self>,
+        form: CheckForm,
+        clean: CleanRequest,
+        record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
+        // Its answer would say nothing of whether the request may pass.
+        if self.endpoints.paths.is_own(clean.canonical_path()) {
+            return Next::Answered(record.finish(respond::reject(Reject::DescribedEndpoint)));
+        }
+        let rules = Arc::clone(&self.header_rules);
+        match Arc::clone(&self).serve(clean, record, pools, streams) {
+            Next::Answered(response) => Next::Answered(forward_auth::shape(form, &rules, response)),
+            Next::Own(answer) => Next::Own(Box::pin(async move {
+                forward_auth::shape(form, &rules, answer.await)
+            })),
+            Next::Upstream(outbound, record) => {
+                let pools = pools.clone();
+                Next::Own(Box::pin(async move {
+                    let response = outbound.forward(self, &pools, streams).await;
+                    forward_auth::shape(form, &rules, record.finish(response))
+                }))
+            }
+        }
+    }
+
+    /// Own endpoints, authenticate, decide.
+    fn serve<'a>(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        mut record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         if let Some(endpoint) = self.endpoints.find(&clean) {
             record.endpoint(self.metrics.requests_of(endpoint.as_str()));
             return Next::Own(Box::pin(async move {
@@ -115,14 +161,14 @@ impl Gate {
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
             Some(view) if self.matched(&clean).asks_who() => {
-                let (view, pool) = (Arc::clone(view), pool.clone());
-                Next::Own(Box::pin(self.recheck(view, false, clean, record, pool, streams)))
+                let (view, pools) = (Arc::clone(view), pools.clone());
+                Next::Own(Box::pin(self.recheck(view, false, clean, record, pools, streams)))
             }
             _ => {
                 let standing = caller.standing(&self, &clean, now);
                 if let Some(view) = self.stale_refusal(&clean, &standing) {
-                    let pool = pool.clone();
-                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pool, streams)));
+                    let pools = pools.clone();
+                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pools, streams)));
                 }
                 self.decide(clean, standing, record)
             }
@@ -162,7 +208,7 @@ impl Gate {
         for_claims: bool,
         clean: CleanRequest,
         record: Record,
-        pool: Pool,
+        pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let now = self.clock.now();
@@ -175,7 +221,7 @@ impl Gate {
         match Arc::clone(&self).decide(clean, standing, record) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
-            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pool, streams).await),
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pools, streams).await),
         }
     }
 
@@ -257,7 +303,7 @@ mod tests {
 
     /// Bytes of what `pass` makes, without making it.
     fn room_of<R>(
-        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pool, &'static ConnectionStreams) -> R,
+        _: impl FnOnce(Arc<Gate>, RawRequest, &'static Pools, &'static ConnectionStreams) -> R,
     ) -> usize {
         size_of::<R>()
     }
@@ -265,7 +311,7 @@ mod tests {
     #[test]
     fn a_request_in_flight_takes_little_room() {
         // Every client connection has room for one, and moving it about is paid for by every request.
-        let room = room_of(|gate, raw, pool, streams| gate.pass(raw, pool, streams));
+        let room = room_of(|gate, raw, pools, streams| gate.pass(raw, pools, streams));
         assert!(room <= 1_024, "{room} bytes");
     }
 }

@@ -1,10 +1,15 @@
 //! What a route has beside its rule: how what may pass is treated.
 
 use crate::policy::Route;
+use crate::upstream::{UpstreamHost, UpstreamId};
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSettings {
+    /// Where they go.
+    pub upstream: UpstreamId,
+    /// What Host is named there.
+    pub upstream_host: UpstreamHost,
     /// Whom identity assertions are for.
     pub audience: String,
 }

@@ -1,5 +1,6 @@
 //! The clean request: what policy may judge and the upstream may be sent.
 
+use super::CheckForm;
 use crate::http::body::Body;
 use crate::http::forwarded::Client;
 use crate::http::host::HostAndPort;
@@ -22,6 +23,7 @@ pub struct CleanRequest {
     pub(super) upgrade: Upgrade,
     pub(super) on_upgrade: Option<OnUpgrade>,
     pub(super) request_id: HeaderValue,
+    pub(super) check: Option<CheckForm>,
 }
 
 /// A clean request taken apart, for whoever turns it into the next thing.
@@ -82,6 +84,12 @@ impl CleanRequest {
     /// The id that names this request in logs, answers and towards the upstream.
     pub const fn request_id(&self) -> &HeaderValue {
         &self.request_id
+    }
+
+    /// When another proxy only asks whether this request may pass, and will forward it itself: how it asks. Everything else
+    /// here is then about the request that it describes, but for the body.
+    pub const fn check(&self) -> Option<CheckForm> {
+        self.check
     }
 
     /// Whether there is a body that nobody has read yet.

@@ -3,10 +3,12 @@
 //! [`CleanRequest`] can be made by [`Sanitizer::sanitize`] alone. Once it exists, its framing is unambiguous,
 //! its target is parsed, it names one host, and no field of it can pass for one that the proxy sets.
 
+mod check;
 mod clean;
 mod reject;
 mod sanitize;
 
+pub use check::CheckForm;
 pub use clean::CleanRequest;
 pub use reject::Reject;
 pub use sanitize::{AllowedHosts, MessageLimits, Sanitizer};

@@ -42,6 +42,18 @@ pub enum Reject {
     /// An Expect other than `100-continue` (RFC 9110 §10.1.1).
     #[error("this expectation cannot be met")]
     Expectation,
+    /// A peer that is not trusted asks whether a request may pass.
+    #[error("only peers in trusted_proxies may ask whether a request may pass")]
+    CheckPeer,
+    /// A trusted peer asks, and does not say plainly about which request.
+    #[error("the request to check is not described, or not in one way only")]
+    CheckDescription,
+    /// The request that a peer describes is refused as it stands, and the peer knows no other answer.
+    #[error("the described request is ambiguous or not served")]
+    Described,
+    /// The request that a peer describes is for one of the proxy's own URLs.
+    #[error("this path belongs to the proxy, and requests for it must come here")]
+    DescribedEndpoint,
     /// The body is larger than `limits.body_bytes`.
     #[error("the body is too large")]
     BodyTooLarge,
@@ -51,15 +63,20 @@ impl Reject {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Target | Self::AmbiguousPath | Self::Host | Self::Framing | Self::Upgrade => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Target
+            | Self::AmbiguousPath
+            | Self::Host
+            | Self::Framing
+            | Self::Upgrade
+            | Self::CheckDescription => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MisdirectedHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UpgradeVersion => StatusCode::UPGRADE_REQUIRED,
-            Self::UpgradeOrigin => StatusCode::FORBIDDEN,
+            Self::UpgradeOrigin | Self::CheckPeer | Self::Described | Self::DescribedEndpoint => {
+                StatusCode::FORBIDDEN
+            }
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
@@ -80,6 +97,10 @@ impl Reject {
             Self::UpgradeVersion => "websocket_version",
             Self::UpgradeOrigin => "websocket_origin",
             Self::Expectation => "expectation_failed",
+            Self::CheckPeer => "untrusted_peer",
+            Self::CheckDescription => "bad_description",
+            Self::Described => "described_request",
+            Self::DescribedEndpoint => "own_endpoint",
             Self::BodyTooLarge => "body_too_large",
         }
     }

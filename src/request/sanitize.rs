@@ -4,9 +4,10 @@
 //! CGI-like upstream folds together), path confusion, and cross-site WebSocket hijacking. It runs before
 //! anything looks at the request, on every path and for every method. It never reads the body.
 
+use super::check::{Described, behind};
 use super::clean::CleanRequest;
 use super::{RawRequest, Reject};
-use crate::http::forwarded::{self, PublicOrigin, TrustedProxies};
+use crate::http::forwarded::{self, Peer, PublicOrigin, TrustedProxies};
 use crate::http::framing::check_framing;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::http::host::{HostAndPort, request_host};
@@ -45,6 +46,8 @@ pub struct Sanitizer {
     pub trusted_proxies: TrustedProxies,
     /// Where browsers reach the proxy.
     pub public_origin: PublicOrigin,
+    /// The path of the endpoint where trusted peers ask whether a request may pass.
+    pub check_path: String,
     /// Hosts that are served; `None` serves whatever the client names.
     pub allowed_hosts: Option<AllowedHosts>,
 }
@@ -77,11 +80,17 @@ impl Sanitizer {
             return Err(Reject::Framing);
         }
         check_expectation(message.headers())?;
-        let upgrade = self.check_upgrade(&message)?;
-        let on_upgrade =
-            (on_upgrade && !matches!(upgrade, Upgrade::None)).then(|| hyper::upgrade::on(&mut message));
+        let described = self.described(&message, &peer, &target, &host)?;
+        let upgrade = self.check_upgrade(&message, described.as_ref())?;
+        let on_upgrade = (on_upgrade && described.is_none() && !matches!(upgrade, Upgrade::None))
+            .then(|| hyper::upgrade::on(&mut message));
 
         let (parts, body) = message.into_parts();
+        let check = described.as_ref().map(|described| described.form);
+        let (method, target, host) = match described {
+            None => (parts.method, target, host),
+            Some(described) => (described.method, described.target, described.host),
+        };
         let mut headers = parts.headers;
         remove_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT);
@@ -90,7 +99,7 @@ impl Sanitizer {
         forwarded::write_forwarded(&mut headers, peer, &client, &host, &self.public_origin);
         let request_id = write_request_id(&mut headers, client.trusted_peer);
         Ok(CleanRequest {
-            method: parts.method,
+            method,
             target,
             host,
             client,
@@ -100,7 +109,33 @@ impl Sanitizer {
             upgrade,
             on_upgrade,
             request_id,
+            check,
         })
+    }
+
+    /// The request that a message asks about, if it is one that asks.
+    fn described<B>(
+        &self,
+        message: &::http::Request<B>,
+        peer: &Peer,
+        target: &RequestTarget,
+        host: &HostAndPort,
+    ) -> Result<Option<Described>, Reject> {
+        let Some(rest) = behind(target, &self.check_path) else {
+            return Ok(None);
+        };
+        if !self.trusted_proxies.trusts(peer) {
+            return Err(Reject::CheckPeer);
+        }
+        let (method, headers) = (message.method(), message.headers());
+        let described = Described::read(method, host, headers, target, rest?, self.limits.target_bytes)?;
+        if self
+            .allowed_hosts
+            .is_some_and(|allowed| !allowed(&described.host))
+        {
+            return Err(Reject::MisdirectedHost);
+        }
+        Ok(Some(described))
     }
 
     fn check_sizes(&self, headers: &HeaderMap, body_bytes: Option<u64>) -> Result<(), Reject> {
@@ -118,7 +153,20 @@ impl Sanitizer {
         }
     }
 
-    fn check_upgrade<B>(&self, message: &::http::Request<B>) -> Result<Upgrade, Reject> {
+    fn check_upgrade<B>(
+        &self,
+        message: &::http::Request<B>,
+        described: Option<&Described>,
+    ) -> Result<Upgrade, Reject> {
+        if let Some(described) = described {
+            return match described.is_handshake(message.headers()) {
+                false => Ok(Upgrade::None),
+                true if described.origin_allowed(message.headers(), &self.public_origin) => {
+                    Ok(Upgrade::WebSocket)
+                }
+                true => Err(Reject::UpgradeOrigin),
+            };
+        }
         let upgrade =
             requested_upgrade(message.method(), message.version(), message.headers()).map_err(|error| {
                 match error {

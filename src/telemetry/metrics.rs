@@ -41,7 +41,7 @@ struct Inner {
     registry: Registry,
     requests: Arc<Requests>,
     upstream_seconds: Arc<Latency>,
-    upstream_failures: Counters<1>,
+    upstream_failures: Family<[(&'static str, String); 2], Counter>,
     open_connections: Gauge,
     open_websockets: Gauge,
     config_reloads: Counters<1>,
@@ -96,10 +96,10 @@ impl Metrics {
             help: "Time from sending a request to the app to the header of its response",
             latency: Arc::clone(&upstream_seconds),
         }));
-        let upstream_failures = Counters::default();
+        let upstream_failures = Family::default();
         registry.register(
             "upstream_failures",
-            "Requests that got no answer from the app, by reason",
+            "Requests that got no answer from the app, by upstream and reason",
             upstream_failures.clone(),
         );
         let open_connections = Gauge::default();
@@ -242,12 +242,10 @@ impl Metrics {
         self.0.upstream_seconds.observe(took);
     }
 
-    /// A request got no answer from the app.
-    pub fn upstream_failed(&self, reason: &'static str) {
-        self.0
-            .upstream_failures
-            .get_or_create(&[("reason", reason)])
-            .inc();
+    /// A request got no answer from the app at this address of the configuration.
+    pub fn upstream_failed(&self, upstream: &str, reason: &'static str) {
+        let labels = [("upstream", upstream.to_owned()), ("reason", reason.to_owned())];
+        self.0.upstream_failures.get_or_create(&labels).inc();
     }
 
     /// A client connection is open until the guard is dropped.

@@ -17,6 +17,7 @@ mod error;
 mod frames;
 mod outgoing;
 mod pool;
+mod pools;
 mod request;
 mod retry;
 mod stream;
@@ -28,10 +29,12 @@ mod tests;
 
 pub use client::Pool;
 pub use error::{Fault, UpstreamError};
+pub use pools::{Pools, UpstreamId, Upstreams};
 pub use request::{UpstreamHost, UpstreamRequest};
 pub use tunnel::{TunnelStats, join};
 
 use rustls::pki_types::{CertificateDer, ServerName};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +59,22 @@ pub enum Address {
     },
     /// Clear text over a unix domain socket.
     Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    /// As a configuration has it: `http://127.0.0.1:8080`, `unix:/path`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port) = match self {
+            Self::Tcp { host, port } => ("http", host, port),
+            Self::Tls { host, port, .. } => ("https", host, port),
+            Self::Unix(path) => return write!(formatter, "unix:{}", path.display()),
+        };
+        if host.contains(':') && !host.starts_with('[') {
+            write!(formatter, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(formatter, "{scheme}://{host}:{port}")
+        }
+    }
 }
 
 /// What a [`Pool`] is made from.

@@ -14,9 +14,10 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 
 /// What `Host` the upstream sees.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum UpstreamHost {
     /// The one that the client named. The default.
+    #[default]
     Keep,
     /// Always this one.
     Replace(HeaderValue),

@@ -194,14 +194,14 @@ async fn what_is_open_is_counted_while_it_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_that_does_not_answer_is_counted_by_reason() {
+async fn an_app_that_does_not_answer_is_counted_by_upstream_and_reason() {
     let world = proxy()
         .upstream_url("http://127.0.0.1:9")
         .route("/*", "public")
         .start()
         .await;
     assert_eq!(world.ask(get("/x")).await.status, 502);
-    let refused = "logto_proxy_upstream_failures_total{reason=\"refused\"}";
+    let refused = "logto_proxy_upstream_failures_total{upstream=\"http://127.0.0.1:9\",reason=\"refused\"}";
     assert_eq!(sample(&world, refused).await, Some(1.0));
     assert_eq!(sample(&world, &requests("/*", "forward", "5xx")).await, Some(1.0));
     let answered = "logto_proxy_upstream_response_duration_seconds_count";

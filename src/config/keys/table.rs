@@ -92,6 +92,7 @@ pub const KEYS: &[Key] = &[
     value("routes.callback", Kind::Text, r#""""#, "Path of the callback, registered in Logto as redirect URI; empty: `callback` under the prefix."),
     value("routes.sign_out", Kind::Text, r#""""#, "Path of the sign-out endpoint; empty: `sign-out` under the prefix."),
     value("routes.user", Kind::Text, r#""""#, "Path of the user endpoint; empty: `user` under the prefix."),
+    value("routes.auth", Kind::Text, r#""""#, "Path, and all below it, where nginx, Traefik, Caddy or Envoy among `trusted_proxies` ask whether a request may pass; empty: `auth` under the prefix."),
     value("routes.back_channel_logout", Kind::Text, r#""""#, "Path that Logto calls when a user signs out there, registered in Logto as back-channel logout URI; empty: `back-channel-logout` under the prefix."),
     value("routes.webhook", Kind::Text, r#""""#, "Path of Logto's webhooks; empty: `webhook` under the prefix."),
     value("routes.jwks", Kind::Text, r#""""#, "Path of the public keys of the identity assertion; empty: `jwks` under the prefix."),
@@ -106,8 +107,8 @@ pub const KEYS: &[Key] = &[
     value("assertion.audience", Kind::Text, r#""""#, "`aud` on routes without an `audience` of their own; empty: the route, as in `https://app.example.com/admin/*`."),
     value("route", Kind::Tables, "[]", "What may pass where, one `[[route]]` a path. The most specific path wins, order does not matter."),
     value("webhook.signing_key", Kind::Secret, r#""""#, "The signing key that Logto shows on the webhook's page, at least 16 bytes; empty: webhooks are not received."),
-    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for an `https` upstream besides the public ones."),
-    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the upstream's certificate; empty: the host of `upstream`."),
+    value("upstream_tls.ca_file", Kind::Text, r#""""#, "PEM file of certificates trusted for `https` upstreams besides the public ones."),
+    value("upstream_tls.server_name", Kind::Text, r#""""#, "Name expected in the certificate of `upstream` at the top of the file; empty: its host."),
     value("limits.header_bytes", Kind::Integer, "65536", "Bytes of a request's header, 8192 to 1048576."),
     value("limits.headers", Kind::Integer, "100", "Header fields of a request, 16 to 10000."),
     value("limits.target_bytes", Kind::Integer, "8192", "Bytes of a request target, 256 to `header_bytes`."),
@@ -139,6 +140,9 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.access", Kind::TextOrTable, r#""authenticated""#, "`public` (no session needed, no identity sent), `optional` (identity when there is one), `authenticated`, or a table of conditions that must all hold: [below](#who-may-pass)."),
     value("route.audience", Kind::Text, r#""""#, "`aud` of the identity assertion here; empty: as `assertion.audience` says."),
     value("route.unauthenticated", Kind::Text, r#""auto""#, "What someone without a session gets: `redirect` to the sign-in, `401`, or `auto`: what suits the request."),
+    computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
+    computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
+    computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.

@@ -1,8 +1,9 @@
 //! `[[route]]`.
 
-use crate::config::value::RoutePath;
+use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ipnet::IpNet;
 use std::fmt;
+use std::time::Duration;
 
 /// One `[[route]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,12 @@ pub struct RouteConfig {
     pub audience: Option<String>,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Where its requests go; the one at the top of the file unless it says otherwise.
+    pub upstream: UpstreamAddress,
+    /// The `Host` seen there.
+    pub upstream_host: UpstreamHost,
+    /// How long its upstream may take to begin an answer; `None`: as all.
+    pub timeout: Option<Duration>,
 }
 
 /// `route.access`.

@@ -25,6 +25,7 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
     let callback = endpoint("routes.callback", "callback");
     let sign_out = endpoint("routes.sign_out", "sign-out");
     let user = endpoint("routes.user", "user");
+    let auth = endpoint("routes.auth", "auth");
     let back_channel_logout = endpoint("routes.back_channel_logout", "back-channel-logout");
     let webhook = endpoint("routes.webhook", "webhook");
     let jwks = endpoint("routes.jwks", "jwks");
@@ -37,6 +38,7 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
         callback: callback?,
         sign_out: sign_out?,
         user: user?,
+        auth: auth?,
         back_channel_logout: back_channel_logout?,
         webhook: webhook?,
         jwks: jwks?,
@@ -55,9 +57,21 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
             reader.fail(key, problem.help(format!("the other is that of {other}")));
         }
     }
+    let below_auth = |path: &str| {
+        path.strip_prefix(&paths.auth)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    if let Some((key, path)) = all.iter().find(|(_, path)| below_auth(path)) {
+        let key = if reader.is_given(key) { key } else { "routes.auth" };
+        let problem = Problem::new(format!("{path} is below {}, the path of routes.auth", paths.auth));
+        reader.fail(
+            key,
+            problem.help("paths below that one describe requests to check"),
+        );
+    }
     // Someone signed out and sent to the sign-in would be signed in again without a question.
     let end = paths.after_sign_out.split('?').next().unwrap_or_default();
-    if all.iter().any(|(_, path)| path == end) {
+    if all.iter().any(|(_, path)| path == end) || below_auth(end) {
         reader.fail(
             "routes.after_sign_out",
             Problem::new("a sign-out cannot end at one of the proxy's own endpoints"),
@@ -68,13 +82,14 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
 
 impl EndpointPaths {
     /// Each endpoint's key and path. The key of the page of sessions stands for two.
-    pub(super) fn all(&self) -> [(&'static str, String); 10] {
+    pub(super) fn all(&self) -> [(&'static str, String); 11] {
         [
             ("routes.sign_in", self.sign_in.clone()),
             ("routes.sign_up", self.sign_up.clone()),
             ("routes.callback", self.callback.clone()),
             ("routes.sign_out", self.sign_out.clone()),
             ("routes.user", self.user.clone()),
+            ("routes.auth", self.auth.clone()),
             ("routes.back_channel_logout", self.back_channel_logout.clone()),
             ("routes.webhook", self.webhook.clone()),
             ("routes.jwks", self.jwks.clone()),

@@ -14,7 +14,8 @@ pub use headers::DEFAULT_HEADERS;
 
 use super::error::Problem;
 use super::model::{
-    Config, LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog, UpstreamTlsConfig,
+    Config, LimitsConfig, LogConfig, LogFormat, PagesConfig, RouteConfig, ShutdownConfig, SubjectLog,
+    UpstreamTlsConfig,
 };
 use super::reader::Reader;
 use super::value::address::{self, ListenAddress, PublicUrl, UpstreamAddress, UpstreamHost};
@@ -39,7 +40,6 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let upstream_host = reader.text("upstream_host", |text| {
         UpstreamHost::parse(text, upstream.as_ref())
     });
-    let upstream_tls = upstream_tls(reader, upstream.as_ref());
     let trusted = trusted_proxies(reader);
     let workers = workers(reader);
     let logto = logto::logto(reader);
@@ -58,8 +58,12 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         cookie_domain: session
             .as_ref()
             .and_then(|session| session.cookie_domain.as_deref()),
+        listen: listen.as_deref().unwrap_or_default(),
+        upstream: upstream.as_ref(),
+        upstream_host: upstream_host.as_ref(),
     };
     let routes = routes::routes(reader, &around);
+    let upstream_tls = upstream_tls(reader, upstream.as_ref(), routes.as_deref().unwrap_or_default());
     let limits = limits(reader);
     let admin_is_default = !reader.is_given("admin.listen");
     let admin = admin(reader, listen.as_deref());
@@ -135,7 +139,11 @@ fn upstream(reader: &mut Reader<'_>, listen: Option<&[ListenAddress]>) -> Option
     Some(upstream)
 }
 
-fn upstream_tls(reader: &mut Reader<'_>, upstream: Option<&UpstreamAddress>) -> Option<UpstreamTlsConfig> {
+fn upstream_tls(
+    reader: &mut Reader<'_>,
+    upstream: Option<&UpstreamAddress>,
+    routes: &[RouteConfig],
+) -> Option<UpstreamTlsConfig> {
     let ca = certificates(reader, "upstream_tls.ca_file");
     let server_name = reader.optional_text("upstream_tls.server_name", |text| {
         ServerName::try_from(text.to_owned())
@@ -145,18 +153,20 @@ fn upstream_tls(reader: &mut Reader<'_>, upstream: Option<&UpstreamAddress>) -> 
         ca: ca?,
         server_name: server_name?,
     };
-    let is_tls = upstream.is_none_or(|upstream| matches!(upstream, UpstreamAddress::Tls { .. }));
-    if !is_tls {
-        let unused = [
-            ("upstream_tls.ca_file", !tls.ca.is_empty()),
-            ("upstream_tls.server_name", tls.server_name.is_some()),
-        ];
-        for (key, _) in unused.into_iter().filter(|(_, is_set)| *is_set) {
-            reader.fail(
-                key,
-                Problem::new("the upstream is not https, so this has no effect"),
-            );
-        }
+    let is_tls = |upstream: &UpstreamAddress| matches!(upstream, UpstreamAddress::Tls { .. });
+    let (first, any) = (
+        upstream.is_none_or(is_tls),
+        routes.iter().any(|route| is_tls(&route.upstream)),
+    );
+    let unused = [
+        ("upstream_tls.ca_file", !tls.ca.is_empty() && !first && !any),
+        ("upstream_tls.server_name", tls.server_name.is_some() && !first),
+    ];
+    for (key, _) in unused.into_iter().filter(|(_, is_unused)| *is_unused) {
+        reader.fail(
+            key,
+            Problem::new("the upstream is not https, so this has no effect"),
+        );
     }
     Some(tls)
 }

@@ -99,3 +99,78 @@ fn routes_that_cover_the_same_are_named_with_their_lines() {
         assert!(two(first, second).is_ok(), "{first} and {second}");
     }
 }
+
+#[test]
+fn a_route_has_an_upstream_of_its_own_or_the_first_one() {
+    let config = |top: &str, lines: &str| with(top, &format!("[[route]]\npath = \"/a/*\"\n{lines}"));
+    let upstream = |top: &str, lines: &str| {
+        let mut config = config(top, lines).unwrap_or_else(|errors| panic!("{errors}"));
+        let route = config.routes.remove(0);
+        (route.upstream.to_string(), route.upstream_host)
+    };
+    let of = |text: &str| ::http::HeaderValue::from_str(text).unwrap();
+    let first = "http://127.0.0.1:8080";
+    assert_eq!(upstream("", ""), (first.to_owned(), UpstreamHost::Keep));
+    for address in ["http://10.0.0.1", "https://b.example", "unix:/run/b.sock"] {
+        let line = format!("upstream = \"{address}\"");
+        assert_eq!(upstream("", &line), (address.to_owned(), UpstreamHost::Keep));
+    }
+    let rewrite = "upstream_host = \"rewrite\"";
+    assert_eq!(
+        upstream(rewrite, "").1,
+        UpstreamHost::Rewrite(of("127.0.0.1:8080"))
+    );
+    let other = "upstream = \"http://b.example:81\"";
+    assert_eq!(
+        upstream(rewrite, other).1,
+        UpstreamHost::Rewrite(of("b.example:81"))
+    );
+    assert_eq!(
+        upstream(rewrite, &format!("{other}\nupstream_host = \"keep\"")).1,
+        UpstreamHost::Keep
+    );
+    for (top, lines, key, said) in [
+        (
+            "",
+            "upstream = \"127.0.0.1:1\"",
+            "route.upstream",
+            "expected http",
+        ),
+        ("", "upstream = \"\"", "route.upstream", "expected http"),
+        (
+            "",
+            "upstream = \"http://b/path\"",
+            "route.upstream",
+            "without a path",
+        ),
+        (
+            "",
+            "upstream = \"http://127.0.0.1:3000\"",
+            "route.upstream",
+            "proxy itself",
+        ),
+        (
+            "",
+            "upstream_host = \"a b\"",
+            "route.upstream_host",
+            "expected `keep`",
+        ),
+        (
+            rewrite,
+            "upstream = \"unix:/run/b.sock\"",
+            "route.upstream_host",
+            "no host",
+        ),
+        ("", "timeout = \"0s\"", "route.timeout", "from 1ms to 1d"),
+        ("", "timeout = \"2d\"", "route.timeout", "from 1ms to 1d"),
+        ("", "timeout = 5", "route.timeout", "unit"),
+    ] {
+        let errors = config(top, lines).unwrap_err();
+        let error = &errors.errors()[0];
+        assert_eq!((errors.errors().len(), error.key()), (1, key), "{errors}");
+        assert!(
+            error.problem().contains(said) || error.help().is_some_and(|help| help.contains(said)),
+            "{errors}"
+        );
+    }
+}

@@ -33,6 +33,14 @@ pub(super) fn field(
     }
 }
 
+/// The value that a route gives a key for which something else stands in.
+pub(super) fn given(reader: &mut Reader<'_>, entries: &[Entry], key: &'static str) -> Option<Node> {
+    reader.asked.insert(key);
+    let definition = ROUTE_KEYS.iter().find(|definition| definition.path == key)?;
+    let given = entries.iter().find(|entry| entry.name == definition.name());
+    given.map(|entry| entry.node.clone())
+}
+
 pub(super) fn text<T>(
     reader: &mut Reader<'_>,
     entries: &[Entry],

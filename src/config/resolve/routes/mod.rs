@@ -2,6 +2,7 @@
 
 mod field;
 mod matching;
+mod upstream;
 
 use super::{access, assertion};
 use crate::config::error::{ConfigError, Origin, Problem};
@@ -10,7 +11,7 @@ use crate::config::keys::ROUTE_KEYS;
 use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
-use crate::config::value::{PublicUrl, RoutePath};
+use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
 use field::{field, text};
 use matching::{host, methods};
 
@@ -21,6 +22,9 @@ pub(super) struct Around<'a> {
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) has_assertion: bool,
     pub(super) cookie_domain: Option<&'a str>,
+    pub(super) listen: &'a [ListenAddress],
+    pub(super) upstream: Option<&'a UpstreamAddress>,
+    pub(super) upstream_host: Option<&'a UpstreamHost>,
 }
 
 pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec<RouteConfig>> {
@@ -167,7 +171,10 @@ fn route(
             ],
         )
     });
+    let upstream = upstream::upstream(reader, entries, origin, around);
+    let timeout = upstream::timeout(reader, entries);
     let (path, path_origin) = path?;
+    let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
         path,
         host: host?.0,
@@ -175,6 +182,9 @@ fn route(
         access: access?,
         audience: Some(audience?.0).filter(|audience| !audience.is_empty()),
         unauthenticated: unauthenticated?.0,
+        upstream,
+        upstream_host,
+        timeout: timeout?,
     };
     known.then_some((route, path_origin))
 }

@@ -1,0 +1,133 @@
+//! Several apps behind one proxy: which one a request goes to, by what name, and for how long it is waited for.
+
+use crate::support::{RawUpstream, Upstream, World, get, proxy, request};
+use std::time::Duration;
+
+/// A `[[route]]` that is open to all.
+fn route(path: &str, lines: &str) -> String {
+    format!("[[route]]\npath = \"{path}\"\naccess = \"public\"\n{lines}\n")
+}
+
+async fn asked(world: &World, target: &str) -> u16 {
+    world.ask(get(target)).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_route_has_its_upstream_and_the_rest_the_first_one() {
+    let other = Upstream::start().await;
+    let world = proxy()
+        .section(&route("/*", ""))
+        .section(&route(
+            "/reports/*",
+            &format!("upstream = \"http://{}\"", other.address),
+        ))
+        .section(&route("/reports/mine/*", "methods = [\"POST\"]"))
+        .start()
+        .await;
+    for (method, target, goes_to_other) in [
+        ("GET", "/", false),
+        ("GET", "/reports", true),
+        ("GET", "/reports/7?a=%2F&b", true),
+        ("GET", "/reportsx", false),
+        ("GET", "/reports/mine/1", true),
+        ("POST", "/reports/mine/1", false),
+    ] {
+        world.upstream.forget();
+        other.forget();
+        let message = request(method, target, &[("Content-Length", "0")]);
+        assert_eq!(world.ask(message).await.status, 200, "{method} {target}");
+        let (there, elsewhere) = if goes_to_other {
+            (&other, &world.upstream)
+        } else {
+            (&world.upstream, &other)
+        };
+        assert_eq!(there.only().target, target, "{method} {target}");
+        assert!(elsewhere.seen().is_empty(), "{method} {target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_upstream_is_told_the_host_that_its_route_says() {
+    let other = Upstream::start().await;
+    let url = format!("upstream = \"http://{}\"", other.address);
+    let world = proxy()
+        .top("upstream_host = \"rewrite\"")
+        .section(&route("/*", ""))
+        .section(&route("/a/*", &url))
+        .section(&route("/b/*", &format!("{url}\nupstream_host = \"keep\"")))
+        .section(&route("/c/*", "upstream_host = \"c.internal:8443\""))
+        .start()
+        .await;
+    for (target, upstream, host) in [
+        ("/", &world.upstream, world.upstream.address.to_string()),
+        ("/a/x", &other, other.address.to_string()),
+        ("/b/x", &other, "app.example.com".to_owned()),
+        ("/c/x", &world.upstream, "c.internal:8443".to_owned()),
+    ] {
+        assert_eq!(asked(&world, target).await, 200);
+        assert_eq!(upstream.last().header("host"), Some(host.as_str()), "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_waits_for_as_long_as_it_says() {
+    let silent = RawUpstream::start(|wire, _| async move {
+        let _open = wire;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    })
+    .await;
+    let world = proxy()
+        .upstream_url(silent.url())
+        .section(&route("/*", ""))
+        .section(&route("/hasty/*", "timeout = \"200ms\""))
+        .section("[limits]\nupstream_response_timeout = \"3s\"")
+        .start()
+        .await;
+    let begun = tokio::time::Instant::now();
+    assert_eq!(asked(&world, "/hasty/x").await, 504);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(asked(&world, "/x").await, 504);
+    assert!(begun.elapsed() > Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_one_upstream_is_its_own() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let world = proxy()
+        .section(&route("/*", ""))
+        .section(&route("/gone/*", &format!("upstream = \"{url}\"")))
+        .start()
+        .await;
+    assert_eq!(asked(&world, "/gone/x").await, 502);
+    assert_eq!(asked(&world, "/x").await, 200);
+    let (_, numbers) = world.health("/metrics").await;
+    let line = format!("upstream_failures_total{{upstream=\"{url}\",reason=\"refused\"}} 1");
+    assert!(numbers.contains(&line), "{numbers}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_moves_a_route_and_leaves_the_connections_of_the_others() {
+    let (first, second) = (Upstream::start().await, Upstream::start().await);
+    let moved =
+        |upstream: &Upstream| route("/moved/*", &format!("upstream = \"http://{}\"", upstream.address));
+    let world = proxy()
+        .section(&route("/*", ""))
+        .section(&moved(&first))
+        .start()
+        .await;
+    for target in ["/x", "/moved/x"] {
+        assert_eq!(asked(&world, target).await, 200);
+    }
+    let text = world
+        .text
+        .replace(&first.address.to_string(), &second.address.to_string());
+    world.reload(&text).await;
+    first.forget();
+    for target in ["/x", "/moved/x"] {
+        assert_eq!(asked(&world, target).await, 200);
+    }
+    assert!(first.seen().is_empty());
+    assert_eq!(second.only().target, "/moved/x");
+}
