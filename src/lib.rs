@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod back_channel;
 pub mod bearer;
 pub mod cli;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod dev;
 pub mod endpoints;
 pub mod hex;
 pub mod http;
+pub mod hugging_face;
 pub mod identity;
 pub mod listen;
 pub mod live;

@@ -9,6 +9,7 @@ mod dev;
 mod explain;
 mod follow;
 mod healthcheck;
+mod import;
 mod keygen;
 mod output;
 mod process;
@@ -50,6 +51,8 @@ enum Command {
     Explain(explain::ExplainFlags),
     /// Print a new session key, or one that signs identity assertions
     Keygen(keygen::KeygenFlags),
+    /// Make a proxy.toml of the configuration of another proxy
+    Import(import::ImportFlags),
     /// Ask the health listener of a running proxy whether it is alive
     Healthcheck(healthcheck::HealthcheckFlags),
 }
@@ -95,6 +98,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Check(flags)) => check::run(&flags),
         Some(Command::Explain(flags)) => explain::run(&flags),
         Some(Command::Keygen(flags)) => keygen::run(&flags),
+        Some(Command::Import(flags)) => import::run(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
     }
 }

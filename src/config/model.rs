@@ -1,10 +1,14 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
 mod assertion;
+mod cors;
+mod hugging_face;
 mod process;
 mod routes;
 
 pub use assertion::AssertionConfig;
+pub use cors::{Cors, CorsTable};
+pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
 
@@ -43,6 +47,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// The Logto application.
     pub logto: LogtoConfig,
+    /// What Hugging Face is asked.
+    pub hugging_face: HuggingFaceConfig,
     /// What a sign-in asks Logto for.
     pub sign_in: SignInConfig,
     /// The session and its cookie.

@@ -2,6 +2,7 @@
 
 mod access;
 mod assertion;
+mod cors;
 mod errors;
 mod in_step;
 mod overlay;

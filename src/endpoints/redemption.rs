@@ -77,10 +77,13 @@ impl Redemption {
         // What is learnt of the user while the call is under way counts against the session that it makes.
         let asked_at = self.clock.now();
         let outcome = match self.logto.redeem(self.request.clone()).await {
-            Ok(verified) => self
-                .session(verified.into_inner(), asked_at)
-                .map(Arc::new)
-                .map_err(|_| Problem::Unavailable),
+            Ok(verified) => {
+                let mut signed_in = verified.into_inner();
+                self.update_organizations(&mut signed_in).await;
+                self.session(signed_in, asked_at)
+                    .map(Arc::new)
+                    .map_err(|_| Problem::Unavailable)
+            }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in failed");
                 if let Some(session) = self.confirms.as_ref().filter(|_| error.is_transient()) {
@@ -97,9 +100,26 @@ impl Redemption {
         outcome
     }
 
+    /// What Hugging Face says of its own organizations counts from the first request on.
+    async fn update_organizations(&self, signed_in: &mut SignedIn) {
+        let before = self
+            .confirms
+            .as_ref()
+            .filter(|session| is_same(session, signed_in));
+        let claims = std::mem::take(&mut signed_in.claims);
+        signed_in.claims = self
+            .rechecks
+            .with_organizations(claims, &signed_in.access_token, before.map(Session::claims))
+            .await;
+    }
+
     /// The session that was to be confirmed when it is the same user's through the same session at Logto: it keeps its id
     /// and its end. Else a new one.
     fn session(&mut self, signed_in: SignedIn, asked_at: UnixSeconds) -> Result<Session, NoRandomness> {
+        let confirmed = self
+            .confirms
+            .take()
+            .filter(|session| is_same(session, &signed_in));
         let claims = Claims::new(signed_in.claims);
         let headers = self.header_rules.project(&claims);
         let fingerprint = self.header_rules.fingerprint();
@@ -108,9 +128,6 @@ impl Redemption {
             .expires_in
             .map(|seconds| asked_at.plus(Duration::from_secs(seconds)))
             .map(|expires| (signed_in.access_token, expires));
-        let confirmed = self.confirms.take().filter(|session| {
-            session.subject() == signed_in.subject && session.sid() == signed_in.sid.as_deref()
-        });
         if let Some(session) = confirmed {
             return Ok(session.confirmed(Confirmation {
                 at: asked_at,
@@ -133,6 +150,11 @@ impl Redemption {
             fingerprint,
         })
     }
+}
+
+/// Whether it is the same user's session, through the same one at Logto.
+fn is_same(session: &Session, signed_in: &SignedIn) -> bool {
+    session.subject() == signed_in.subject && session.sid() == signed_in.sid.as_deref()
 }
 
 fn problem_of(error: &LogtoError) -> Problem {

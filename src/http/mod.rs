@@ -5,11 +5,14 @@
 
 pub mod body;
 pub mod cookies;
+pub mod cors;
 pub mod folding;
 pub mod forwarded;
 pub mod framing;
+pub mod grpc;
 pub mod hop_by_hop;
 pub mod host;
+pub mod method_override;
 pub mod navigation;
 pub mod request_id;
 pub mod target;

@@ -4,8 +4,9 @@
 //! followed one would end in a CORS error, start sign-ins nobody asked for, or show a page that must not be
 //! framed; those get a 401. What is decided here grants nothing.
 
+use super::grpc::Grpc;
 use ::http::Method;
-use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, UPGRADE};
+use ::http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderMap, HeaderName, UPGRADE};
 
 static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
@@ -42,17 +43,16 @@ pub fn audience(method: &Method, headers: &HeaderMap) -> Audience {
     if (method != Method::GET && method != Method::HEAD) || is_prefetch(headers) {
         return Audience::Program;
     }
-    let is_browser = match (headers.get(&SEC_FETCH_MODE), headers.get(&SEC_FETCH_DEST)) {
-        (None, None) => {
-            !is_scripted(headers)
-                && !headers.contains_key(UPGRADE)
-                && !is_grpc(headers)
-                && accepts_html(headers)
-        }
-        (mode, destination) => {
-            mode.is_none_or(|mode| mode == "navigate")
-                && destination.is_none_or(|destination| destination == "document")
-        }
+    let speaks_of_itself = headers.contains_key(&SEC_FETCH_MODE) || headers.contains_key(&SEC_FETCH_DEST);
+    let is_browser = if speaks_of_itself {
+        // A browser sends each once; where somebody added another line, all have to agree.
+        let all = |name: &HeaderName, wanted: &str| headers.get_all(name).iter().all(|value| value == wanted);
+        all(&SEC_FETCH_MODE, "navigate") && all(&SEC_FETCH_DEST, "document")
+    } else {
+        !is_scripted(headers)
+            && !headers.contains_key(UPGRADE)
+            && Grpc::in_content_type(headers).is_none()
+            && accepts_html(headers)
     };
     if is_browser {
         Audience::Browser
@@ -115,12 +115,6 @@ fn is_scripted(headers: &HeaderMap) -> bool {
     headers
         .get(&X_REQUESTED_WITH)
         .is_some_and(|value| !value.as_bytes().contains(&b'.'))
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| starts_with_ignore_case(value.as_bytes(), b"application/grpc"))
 }
 
 fn ends_with_json(media: &[u8]) -> bool {

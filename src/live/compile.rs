@@ -110,6 +110,7 @@ fn assemble(
             recheck: config.session.recheck,
             grace: config.session.recheck_grace,
         },
+        organizations: lasting.organizations,
         ledger: lasting.ledger,
         clock: lasting.clock.clone(),
         tasks: lasting.tasks.clone(),
@@ -160,7 +161,7 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
-        settings: settings(config, lasting.route_upstreams),
+        settings: settings(config, lasting.route_upstreams)?,
         header_rules,
         upstreams: lasting.upstreams,
         access_log: AccessLog {

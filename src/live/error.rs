@@ -1,5 +1,6 @@
 //! What is wrong with a configuration whose values are each right.
 
+use crate::http::cors::CorsError;
 use crate::identity::assertion::BadAssertionKey;
 use crate::identity::claims::ClaimPathError;
 use crate::identity::headers::HeaderRulesError;
@@ -38,6 +39,9 @@ pub enum CompileError {
     /// An access table that asks for nothing.
     #[error("[[route]] access: a table without a condition")]
     NoCondition,
+    /// What a route tells scripts of other origins.
+    #[error("[[route]] cors: {0}")]
+    Cors(#[from] CorsError),
     /// The routes together.
     #[error("[[route]]: {0}")]
     Routes(#[from] RouteConflict),

@@ -4,6 +4,7 @@
 //! that was used up, what is known of Logto, open connections, counts.
 
 use super::error::CompileError;
+use super::organizations::live_organizations;
 use super::parts::{kept_claims, logto_settings};
 use super::routes::claims_of_conditions;
 use super::store::store_settings;
@@ -15,7 +16,7 @@ use crate::identity::ClaimPath;
 use crate::identity::headers::HeaderRules;
 use crate::logto::{self, Logto};
 use crate::proxy::Gate;
-use crate::recheck::Ledger;
+use crate::recheck::{Ledger, LiveOrganizations};
 use crate::request::AllowedHosts;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -33,6 +34,7 @@ pub(super) struct Lasting {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) organizations: Option<LiveOrganizations>,
     /// What sessions keep, and since when.
     pub(super) kept_claims: Vec<ClaimPath>,
     pub(super) claims_since: UnixSeconds,
@@ -66,6 +68,7 @@ impl Lasting {
                 metrics.clone(),
             )?,
             ledger: Arc::default(),
+            organizations: live_organizations(config, None)?,
             kept_claims: kept_claims(rules, claims_of_conditions(config)?)?,
             claims_since: clock.now(),
             upstreams: Arc::new(upstreams),
@@ -98,6 +101,7 @@ impl Lasting {
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),
             ledger: Arc::clone(&gate.rechecks.ledger),
+            organizations: live_organizations(config, gate.rechecks.organizations.as_ref())?,
             claims_since: if kept_claims
                 .iter()
                 .all(|path| gate.rechecks.kept_claims.contains(path))

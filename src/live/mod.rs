@@ -7,6 +7,7 @@
 mod compile;
 mod error;
 mod lasting;
+mod organizations;
 mod parts;
 mod reload;
 mod routes;

@@ -3,15 +3,17 @@
 use super::error::CompileError;
 use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config, RoutePath};
+use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
 use crate::identity::ClaimPath;
 use crate::policy::{
-    Access, Condition, EmailProof, HostPattern, Methods, PathPattern, Requirement, Route, RouteTable,
-    Unauthenticated,
+    Access, Condition, EmailProof, HostPattern, Methods, OrganizationProof, PathPattern, Requirement, Route,
+    RouteTable, Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use crate::upstream::UpstreamId;
 use serde_json::Value;
+use std::sync::Arc;
 
 pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
     let mut routes = Vec::new();
@@ -34,6 +36,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Redirect => Unauthenticated::Redirect,
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
+            passes_preflights: route.cors == config::Cors::Pass,
             ..Route::default()
         });
     }
@@ -41,24 +44,48 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> SettingsTable {
+pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> Result<SettingsTable, CompileError> {
     let otherwise = RouteSettings {
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
+        cors: None,
         audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
     };
-    let routes = config.routes.iter().zip(upstreams);
-    let routes = routes.map(|(route, upstream)| RouteSettings {
-        upstream,
-        upstream_host: upstreams::host(&route.upstream_host),
-        audience: audience(
-            config,
-            route.audience.as_ref(),
-            route.host.as_deref(),
-            &route.path,
-        ),
-    });
-    SettingsTable::new(otherwise, routes.collect())
+    let mut routes = Vec::new();
+    for (route, upstream) in config.routes.iter().zip(upstreams) {
+        routes.push(RouteSettings {
+            upstream,
+            upstream_host: upstreams::host(&route.upstream_host),
+            cors: match &route.cors {
+                config::Cors::Off | config::Cors::Pass => None,
+                config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
+            },
+            audience: audience(
+                config,
+                route.audience.as_ref(),
+                route.host.as_deref(),
+                &route.path,
+            ),
+        });
+    }
+    Ok(SettingsTable::new(otherwise, routes))
+}
+
+fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
+    let origins: Result<Vec<_>, _> = table
+        .origins
+        .iter()
+        .map(|text| OriginPattern::parse(text))
+        .collect();
+    let origins = origins.map_err(CorsError::from)?;
+    Ok(CorsPolicy::new(CorsRules {
+        origins: (!origins.is_empty()).then_some(origins),
+        methods: table.methods.clone(),
+        headers: table.headers.clone(),
+        expose: table.expose.clone(),
+        credentials: table.credentials,
+        max_age: table.max_age,
+    })?)
 }
 
 /// Whom assertions on a route are for: whoever it says, else whoever the section says, else the route itself.
@@ -78,7 +105,7 @@ fn audience(config: &Config, own: Option<&String>, host: Option<&str>, path: &Ro
 
 /// The claims that conditions of routes read.
 pub(super) fn claims_of_conditions(config: &Config) -> Result<Vec<ClaimPath>, CompileError> {
-    let mut claims = Vec::new();
+    let mut claims = super::organizations::claims(config)?;
     for route in &config.routes {
         if let config::Access::Table(table) = &route.access {
             claims.extend(
@@ -98,6 +125,11 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
     } else {
         EmailProof::None
     };
+    let organization_proof = if config.hugging_face.live_orgs == config::LiveOrgs::Required {
+        OrganizationProof::Asked
+    } else {
+        OrganizationProof::None
+    };
     let list = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
     let ip: Vec<_> = table.ip.iter().copied().map(canonical_network).collect();
     let mut conditions: Vec<Option<Condition>> = vec![
@@ -114,7 +146,7 @@ fn conditions(table: &AccessTable, config: &Config) -> Result<Vec<Condition>, Co
         list(&table.email).map(|addresses| Condition::Email(addresses, proof)),
         list(&table.email_domain).map(|domains| Condition::EmailDomain(domains, proof)),
         list(&table.hf_user).map(Condition::HfUser),
-        list(&table.hf_org).map(Condition::HfOrg),
+        list(&table.hf_org).map(|organizations| Condition::HfOrg(organizations, organization_proof)),
     ];
     if let Some(claim) = &table.claim {
         let values = claim.any_of.iter().map(|value| match value {

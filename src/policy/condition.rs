@@ -4,7 +4,7 @@
 //! condition on users; a session has no scopes.
 
 use super::caller::{Caller, User};
-use super::requirement::{Condition, EmailProof};
+use super::requirement::{Condition, EmailProof, OrganizationProof};
 use crate::identity::Claims;
 use serde_json::Value;
 use std::fmt;
@@ -24,6 +24,8 @@ pub enum Why {
     Differs,
     /// Hugging Face has not verified the address, or knows another one.
     Unverified,
+    /// Hugging Face itself was not asked about the user, or gave no answer.
+    NotAsked,
     /// It is about users, and the caller is a program.
     Program,
     /// It is about access tokens, and the caller has a session.
@@ -38,6 +40,7 @@ impl Why {
             Self::Absent => "the user has no such claim",
             Self::Differs => "it is none of these",
             Self::Unverified => "the address is not the one that Hugging Face has verified",
+            Self::NotAsked => "Hugging Face itself has not said so",
             Self::Program => "the caller is a program",
             Self::Session => "the caller has a session, not an access token",
         }
@@ -111,8 +114,15 @@ impl Condition {
                 let id = account.get("userId").and_then(Value::as_str).ok_or(Why::Absent)?;
                 holds(ids.iter().any(|wanted| wanted == id))
             }
-            Self::HfOrg(wanted) => {
+            Self::HfOrg(wanted, proof) => {
                 let account = hugging_face(user(caller)?.claims)?;
+                if *proof == OrganizationProof::Asked {
+                    match account.get("orgs_checked_at").and_then(Value::as_u64) {
+                        None => return Err(Why::Absent),
+                        Some(0) => return Err(Why::NotAsked),
+                        Some(_) => {}
+                    }
+                }
                 let organizations = account.pointer("/details/rawData/orgs").and_then(Value::as_array);
                 let organizations = organizations.ok_or(Why::Absent)?;
                 holds(

@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::requirement::Unmet;
 use super::route::{Access, Route};
 use super::table::Matched;
+use crate::http::cors::Preflight;
 use crate::http::target::Ambiguity;
 use crate::identity::ProjectedHeaders;
 use std::fmt;
@@ -106,4 +107,15 @@ pub fn decide<'routes>(matched: Matched<'routes>, caller: Caller<'_>) -> Decisio
             None => permit(caller.into_identity()),
         },
     }
+}
+
+/// The permit of a CORS preflight, on a route that leaves the answer to the app. `matched` is what the request that the browser
+/// asks about would fall under. It goes on as nobody's, and no field may make another method of its `OPTIONS`.
+pub fn permit_preflight<'routes>(matched: Matched<'routes>, _: &Preflight<'_>) -> Option<Permit<'routes>> {
+    let passes = matched.route.passes_preflights && matched.ambiguity.is_none();
+    passes.then_some(Permit {
+        route: matched.route,
+        identity: None,
+        depends_on_method: true,
+    })
 }

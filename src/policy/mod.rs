@@ -18,11 +18,11 @@ mod table;
 
 pub use caller::{Caller, Machine, RequestFacts, User};
 pub use condition::Why;
-pub use decide::{Decision, Permit, Reason, Refusal, decide};
+pub use decide::{Decision, Permit, Reason, Refusal, decide, permit_preflight};
 pub use host::{HostPattern, HostPatternError};
 pub use methods::Methods;
 pub use paths::TooManyCombinations;
 pub use pattern::{PathPattern, PatternError};
-pub use requirement::{Condition, EmailProof, Requirement, Unmet};
+pub use requirement::{Condition, EmailProof, OrganizationProof, Requirement, Unmet};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Matched, RouteConflict, RouteTable};

@@ -44,9 +44,8 @@ pub enum Condition {
     EmailDomain(Vec<String>, EmailProof),
     /// `hf_user`: the ID of the Hugging Face account that the user has linked.
     HfUser(Vec<String>),
-    /// `hf_org`: a Hugging Face organization of the linked account, by ID (24 hexadecimal digits) or else by name, as of the
-    /// day it was linked.
-    HfOrg(Vec<String>),
+    /// `hf_org`: a Hugging Face organization of the linked account, by ID (24 hexadecimal digits) or else by name.
+    HfOrg(Vec<String>, OrganizationProof),
     /// `ip`: the client's address is in one of these networks.
     Ip(Vec<IpNet>),
     /// `claim`: the value at this path, or an item of the list there, is one of these.
@@ -66,6 +65,15 @@ pub enum EmailProof {
     None,
     /// Of users with a Hugging Face account: that Hugging Face has verified this very address. Needs the claim `identities`.
     HuggingFace,
+}
+
+/// What is asked before a Hugging Face organization counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrganizationProof {
+    /// Nothing: who was a member when the account was linked may still be taken for one.
+    None,
+    /// That Hugging Face itself was asked for the list, as `identities.huggingface.orgs_checked_at` says.
+    Asked,
 }
 
 /// A condition that does not hold, and why.
@@ -129,7 +137,7 @@ impl Condition {
             Self::Email(..) => "email",
             Self::EmailDomain(..) => "email_domain",
             Self::HfUser(_) => "hf_user",
-            Self::HfOrg(_) => "hf_org",
+            Self::HfOrg(..) => "hf_org",
             Self::Ip(_) => "ip",
             Self::Claim { .. } => "claim",
         }
@@ -149,7 +157,11 @@ impl Condition {
                 "identities.huggingface.details.rawData.email_verified",
             ],
             Self::HfUser(_) => &["identities.huggingface.userId"],
-            Self::HfOrg(_) => &["identities.huggingface.details.rawData.orgs"],
+            Self::HfOrg(_, OrganizationProof::None) => &["identities.huggingface.details.rawData.orgs"],
+            Self::HfOrg(_, OrganizationProof::Asked) => &[
+                "identities.huggingface.details.rawData.orgs",
+                "identities.huggingface.orgs_checked_at",
+            ],
             Self::Claim { path, .. } => return vec![path.clone()],
         };
         paths.iter().filter_map(|path| path.parse().ok()).collect()
@@ -189,7 +201,7 @@ impl fmt::Display for Condition {
             Self::Email(addresses, _) => write!(formatter, "e-mail address {}", quoted(addresses, "or")),
             Self::EmailDomain(domains, _) => write!(formatter, "e-mail address at {}", quoted(domains, "or")),
             Self::HfUser(ids) => write!(formatter, "Hugging Face user {}", quoted(ids, "or")),
-            Self::HfOrg(organizations) => {
+            Self::HfOrg(organizations, _) => {
                 write!(
                     formatter,
                     "Hugging Face organization {}",
@@ -263,7 +275,8 @@ mod tests {
             (Condition::Email(Vec::new(), EmailProof::HuggingFace), 3),
             (Condition::EmailDomain(Vec::new(), EmailProof::None), 1),
             (Condition::HfUser(Vec::new()), 1),
-            (Condition::HfOrg(Vec::new()), 1),
+            (Condition::HfOrg(Vec::new(), OrganizationProof::None), 1),
+            (Condition::HfOrg(Vec::new(), OrganizationProof::Asked), 2),
             (Condition::Sub(Vec::new()), 0),
         ] {
             assert_eq!(condition.needed_claims().len(), count, "{}", condition.key());

@@ -56,6 +56,8 @@ pub struct Route {
     pub access: Access,
     /// What a request that may not pass for want of a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Whether CORS preflights go on to the upstream, as nobody's.
+    pub passes_preflights: bool,
     /// Its number in the table, which the table gives it; at most that of the rules, so that it can index an array.
     pub place: usize,
 }
@@ -69,6 +71,7 @@ impl Default for Route {
             methods: None,
             access: Access::Authenticated,
             unauthenticated: Unauthenticated::Auto,
+            passes_preflights: false,
             place: 0,
         }
     }

@@ -79,7 +79,7 @@ impl Caller {
 }
 
 impl Standing {
-    fn nobody() -> Self {
+    pub(super) fn nobody() -> Self {
         Self {
             identity: None,
             session: None,

@@ -7,6 +7,7 @@ use super::respond;
 use crate::clock::monotonic;
 use crate::endpoints::forward_auth;
 use crate::http::body::Body;
+use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
@@ -31,6 +32,8 @@ pub(super) struct Outbound {
     session: Option<Arc<SessionView>>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
+    /// What the answer tells scripts of other origins.
+    cors: Option<Box<CorsGrant>>,
     /// Another proxy sends it, and only asks.
     is_check: bool,
 }
@@ -71,6 +74,15 @@ impl Outbound {
             session: session.filter(|_| permit.identity().is_some()),
             renewal,
             is_check,
+            cors: None,
+        }
+    }
+
+    /// The same, whose answer has this, wherever it comes from.
+    pub(super) fn telling(self, cors: Box<CorsGrant>) -> Self {
+        Self {
+            cors: Some(cors),
+            ..self
         }
     }
 
@@ -102,6 +114,7 @@ impl Outbound {
             reply,
             session,
             renewal,
+            cors,
             is_check: _,
         } = self;
         let in_flight = session.map(|session| admit(&gate, streams, session));
@@ -120,7 +133,13 @@ impl Outbound {
         Either::Right(try_join(stopped, sent).map(move |ended| {
             let sent = match ended {
                 Err(Some(sent)) => sent,
-                Err(None) => return reply.session_over(&gate.endpoints),
+                Err(None) => {
+                    let response = reply.session_over(&gate.endpoints);
+                    return match cors {
+                        Some(cors) => cors.on(response),
+                        None => response,
+                    };
+                }
                 Ok((never, _)) => match never {},
             };
             if sent.is_ok() {
@@ -149,7 +168,10 @@ impl Outbound {
             {
                 respond::apply_renewal(response.headers_mut(), renewal.lines);
             }
-            response
+            match cors {
+                Some(cors) => cors.on(response),
+                None => response,
+            }
         }))
     }
 }

@@ -6,6 +6,7 @@
 mod assertion;
 mod authenticate;
 mod counters;
+mod cross_origin;
 mod forward;
 mod pipeline;
 mod record;

@@ -2,6 +2,7 @@
 
 use super::authenticate::{Standing, authenticate};
 use super::counters::RouteCounters;
+use super::cross_origin;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
@@ -18,7 +19,7 @@ use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
 use crate::upstream::{Pools, Upstreams};
-use ::http::Response;
+use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub struct Gate {
 
 /// Where a request goes once it has been judged.
 #[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
-enum Next<'a> {
+pub(super) enum Next<'a> {
     /// Nowhere: this is its answer.
     Answered(Response<Body>),
     /// To one of the proxy's own endpoints, to a sign-in, or to Logto first. Boxed, for it would take the room of many a
@@ -135,10 +136,10 @@ impl Gate {
         }
     }
 
-    /// Own endpoints, authenticate, decide.
+    /// Own endpoints, preflights, then who asks.
     fn serve<'a>(
         self: Arc<Self>,
-        clean: CleanRequest,
+        mut clean: CleanRequest,
         mut record: Record,
         pools: &Pools,
         streams: &'a ConnectionStreams,
@@ -157,6 +158,26 @@ impl Gate {
             return Next::Answered(record.finish(response));
         }
 
+        if *clean.method() == Method::OPTIONS {
+            (clean, record) = match cross_origin::preflight(&self, clean, record) {
+                Ok(next) => return next,
+                Err(ordinary) => ordinary,
+            };
+        }
+        match self.cors_of(&clean) {
+            None => self.judge_caller(clean, record, pools, streams),
+            Some(cors) => self.judge_caller(clean, record, pools, streams).told(cors),
+        }
+    }
+
+    /// Authenticate, decide.
+    fn judge_caller<'a>(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        mut record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+    ) -> Next<'a> {
         let now = self.clock.now();
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
@@ -176,7 +197,7 @@ impl Gate {
     }
 
     /// The route of a request.
-    fn matched(&self, clean: &CleanRequest) -> Matched<'_> {
+    pub(super) fn matched(&self, clean: &CleanRequest) -> Matched<'_> {
         self.routes.find(&RequestFacts {
             method: clean.method().as_str(),
             host: clean.host().host(),

@@ -3,6 +3,7 @@
 use super::authenticate::Standing;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
+use crate::http::grpc::Grpc;
 use crate::http::navigation::{self, Audience, Language};
 use crate::http::upgrade::Upgrade;
 use crate::pages::{self, Problem, answer};
@@ -11,6 +12,9 @@ use crate::request::{CleanRequest, Reject};
 use crate::upstream::{Fault, UpstreamError};
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
+
+/// What a gRPC client is told where others read JSON.
+const NO_SESSION: &str = "there is no valid session";
 
 /// Answers a message that is refused as it stands, and ends the connection: where the next message on it
 /// begins is anybody's guess.
@@ -56,7 +60,11 @@ pub(super) async fn unauthenticated(
     let mut response = if redirects(request, unauthenticated) {
         endpoints.begin_sign_in(request).await
     } else {
-        endpoints.unauthenticated(request, renewable)
+        let mut response = endpoints.unauthenticated(request, renewable);
+        if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
+            grpc.reword(&mut response, NO_SESSION);
+        }
+        response
     };
     close_if_body_unread(request.has_body(), response.headers_mut());
     response
@@ -79,6 +87,9 @@ pub(super) fn refused(endpoints: &Endpoints, request: &CleanRequest, standing: &
         });
         answer::json(StatusCode::FORBIDDEN, &document)
     };
+    if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
+        grpc.reword(&mut response, "this account has no access");
+    }
     if *request.method() == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
@@ -123,6 +134,7 @@ pub(super) fn apply_renewal(headers: &mut HeaderMap, renewal: Vec<HeaderValue>) 
 pub(super) struct FailureReply {
     html: bool,
     is_head: bool,
+    grpc: Option<Grpc>,
     language: Language,
     referer: Option<HeaderValue>,
     request_id: HeaderValue,
@@ -133,6 +145,7 @@ impl FailureReply {
         Self {
             html: navigation::accepts_html(request.headers()),
             is_head: *request.method() == Method::HEAD,
+            grpc: Grpc::of(request.method(), request.headers()),
             language: navigation::language(request.headers()),
             referer: request.headers().get(header::REFERER).cloned(),
             request_id: request.request_id().clone(),
@@ -159,6 +172,9 @@ impl FailureReply {
             let document = json!({ "error": problem.code(), "request_id": self.request_id() });
             answer::json(status, &document)
         };
+        if let Some(grpc) = self.grpc {
+            grpc.reword(&mut response, "the app gave no answer");
+        }
         if by_client {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
@@ -170,6 +186,9 @@ impl FailureReply {
     /// the client may still be sending its body.
     pub(super) fn session_over(&self, endpoints: &Endpoints) -> Response<Body> {
         let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head, false);
+        if let Some(grpc) = self.grpc {
+            grpc.reword(&mut response, NO_SESSION);
+        }
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
         response

@@ -1,7 +1,9 @@
 //! What a route has beside its rule: how what may pass is treated.
 
+use crate::http::cors::CorsPolicy;
 use crate::policy::Route;
 use crate::upstream::{UpstreamHost, UpstreamId};
+use std::sync::Arc;
 
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +12,8 @@ pub struct RouteSettings {
     pub upstream: UpstreamId,
     /// What Host is named there.
     pub upstream_host: UpstreamHost,
+    /// What scripts of other origins may ask and read; `None`: nothing is said of them.
+    pub cors: Option<Arc<CorsPolicy>>,
     /// Whom identity assertions are for.
     pub audience: String,
 }
@@ -20,13 +24,23 @@ pub struct SettingsTable {
     /// By [`Route::place`].
     by_place: Box<[RouteSettings]>,
     otherwise: RouteSettings,
+    has_cors: bool,
 }
 
 impl SettingsTable {
     /// The settings of routes in the order in which the table was given them, and of what falls under none.
     pub fn new(otherwise: RouteSettings, routes: Vec<RouteSettings>) -> Self {
-        let by_place = std::iter::once(otherwise.clone()).chain(routes).collect();
-        Self { by_place, otherwise }
+        let by_place: Box<[_]> = std::iter::once(otherwise.clone()).chain(routes).collect();
+        Self {
+            has_cors: by_place.iter().any(|settings| settings.cors.is_some()),
+            by_place,
+            otherwise,
+        }
+    }
+
+    /// Whether any route has something to say to scripts of other origins.
+    pub(super) const fn has_cors(&self) -> bool {
+        self.has_cors
     }
 
     /// The settings of a route of the table that these were made for.

@@ -270,7 +270,7 @@ impl Rechecks {
             }
         }
         match result {
-            Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at))).into(),
+            Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at).await)).into(),
             Err(failure) => match failure.verdict {
                 Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
                 Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
@@ -285,7 +285,7 @@ impl Rechecks {
         }
     }
 
-    fn refreshed(&self, base: &Session, refreshed: Verified<Refreshed>, at: UnixSeconds) -> Session {
+    async fn refreshed(&self, base: &Session, refreshed: Verified<Refreshed>, at: UnixSeconds) -> Session {
         let refreshed = refreshed.into_inner();
         let claims = if refreshed.complete {
             refreshed.claims
@@ -295,6 +295,9 @@ impl Rechecks {
             members.extend(refreshed.claims);
             members
         };
+        let claims = self
+            .with_organizations(claims, &refreshed.access_token, Some(base.claims()))
+            .await;
         self.confirmed(base, Claims::new(claims), Some(refreshed.refresh_token), at)
     }
 
@@ -310,6 +313,7 @@ impl Rechecks {
             Ok(claims) => {
                 let mut members = base.claims().members().clone();
                 members.extend(claims.into_inner());
+                let members = self.with_organizations(members, token, Some(base.claims())).await;
                 Outcome::Confirmed(Arc::new(self.confirmed(base, Claims::new(members), None, at)))
             }
             // The token may have been revoked for many reasons; the sign-in page knows which.

@@ -7,8 +7,10 @@
 
 mod call;
 mod ledger;
+mod organizations;
 
 pub use ledger::Ledger;
+pub use organizations::{KEPT_CLAIMS, LiveOrganizations};
 
 use crate::clock::{Clock, UnixSeconds, monotonic};
 use crate::identity::{ClaimPath, HeaderRules};
@@ -51,6 +53,8 @@ pub struct Rechecks {
     pub claims_since: UnixSeconds,
     /// How often, and how long without.
     pub limits: RecheckLimits,
+    /// Whether and how Hugging Face is asked for organizations.
+    pub organizations: Option<LiveOrganizations>,
     /// Calls under way and their results.
     pub ledger: Arc<Ledger>,
     /// The time.

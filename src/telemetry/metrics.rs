@@ -55,6 +55,7 @@ struct Inner {
     cookies_refused: Counters<1>,
     bearer_tokens: Counters<2>,
     streams_ended: Counters<1>,
+    hugging_face_checks: Counters<1>,
     logto_calls: Counters<2>,
     logto_seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
     store_available: Gauge,
@@ -176,6 +177,12 @@ impl Metrics {
             "Streams and requests in flight that were cut because their session was over, by kind",
             streams_ended.clone(),
         );
+        let hugging_face_checks = Counters::default();
+        registry.register(
+            "hugging_face_checks",
+            "Questions which Hugging Face organizations a user is in, by outcome",
+            hugging_face_checks.clone(),
+        );
         let logto_calls = Counters::default();
         registry.register(
             "logto_calls",
@@ -219,6 +226,7 @@ impl Metrics {
             cookies_refused,
             bearer_tokens,
             streams_ended,
+            hugging_face_checks,
             logto_calls,
             logto_seconds,
             store_available,
@@ -326,6 +334,14 @@ impl Metrics {
     /// A `websocket`, a `response` or a `request` was cut because its session was over.
     pub fn stream_ended(&self, kind: &'static str) {
         self.0.streams_ended.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// It was asked which Hugging Face organizations a user is in.
+    pub fn hugging_face_check(&self, outcome: &'static str) {
+        self.0
+            .hugging_face_checks
+            .get_or_create(&[("outcome", outcome)])
+            .inc();
     }
 
     /// A call to Logto ended: `ok`, `refused`, `unavailable` or `invalid`.

@@ -5,7 +5,7 @@
 
 use crate::http::body::Body;
 use crate::http::cookies;
-use crate::http::folding::folded_equals;
+use crate::http::method_override::is_method_override;
 use crate::http::upgrade::Upgrade;
 use crate::identity::HeaderRules;
 use crate::policy::Permit;
@@ -81,14 +81,9 @@ impl UpstreamRequest {
 
 /// Some frameworks take a method from these fields; what was judged was the one in the request line.
 fn remove_method_overrides(headers: &mut HeaderMap) {
-    const NAMES: [&[u8]; 3] = [b"x-http-method", b"x-http-method-override", b"x-method-override"];
     let overrides: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| {
-            NAMES
-                .iter()
-                .any(|known| folded_equals(name.as_str().as_bytes(), known))
-        })
+        .filter(|name| is_method_override(name))
         .cloned()
         .collect();
     for name in overrides {

@@ -6,12 +6,21 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up; one may use those of lower lines.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "hex", "secret", "tasks", "stop", "telemetry", "vectored"],
+    &[
+        "back_channel",
+        "clock",
+        "hex",
+        "secret",
+        "tasks",
+        "stop",
+        "telemetry",
+        "vectored",
+    ],
     &["http"],
     &["identity", "pages"],
     &["request"],
     &["policy"],
-    &["session", "logto", "upstream"],
+    &["session", "logto", "hugging_face", "upstream"],
     &["store"],
     &["recheck", "bearer", "streams"],
     &["config"],

@@ -3,57 +3,112 @@
 use crate::support::{Answer, Browser, World, proxy};
 use bytes::Bytes;
 
+/// Who waits for the answer, and so what it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Expected {
-    Redirect,
-    Refused,
+enum Asks {
+    /// A person: redirected to the sign-in, or shown a page.
+    Person,
+    /// A program: 401 or 403 with JSON.
+    Program,
+    /// A gRPC client: the same with a gRPC status. With the content type of the answer.
+    Grpc(&'static str),
 }
-use Expected::{Redirect, Refused};
+use Asks::{Grpc, Person, Program};
 
 const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
 const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
 const DOCUMENT: (&str, &str) = ("sec-fetch-dest", "document");
+const CORS: (&str, &str) = ("sec-fetch-mode", "cors");
+const NO_CORS: (&str, &str) = ("sec-fetch-mode", "no-cors");
+const WEBSOCKET: [(&str, &str); 4] = [
+    ("connection", "upgrade"),
+    ("upgrade", "websocket"),
+    ("sec-websocket-version", "13"),
+    ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
 
 type Case = (
     &'static str,
     &'static str,
     &'static [(&'static str, &'static str)],
-    Expected,
+    Asks,
 );
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
-    ("a navigation", "GET", &[NAVIGATE, DOCUMENT, HTML], Redirect),
-    ("a navigation with a bare Accept", "GET", &[NAVIGATE, DOCUMENT, ("accept", "*/*")], Redirect),
-    ("an old browser", "GET", &[HTML], Redirect),
-    ("an old browser's HEAD", "HEAD", &[HTML], Redirect),
-    ("a WebView, which names its package", "GET", &[HTML, ("x-requested-with", "com.example.app")], Redirect),
-    ("HTML before JSON", "GET", &[("accept", "text/html;q=0.9, application/json;q=0.8")], Redirect),
-    ("JSON before HTML", "GET", &[("accept", "application/json, text/html;q=0.9")], Refused),
-    ("HTML not wanted", "GET", &[("accept", "text/html;q=0, */*")], Refused),
-    ("curl", "GET", &[("accept", "*/*")], Refused),
-    ("nothing said", "GET", &[], Refused),
-    ("fetch", "GET", &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), HTML], Refused),
-    ("a same-origin fetch", "GET", &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "empty"), HTML], Refused),
-    ("an image", "GET", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"), HTML], Refused),
-    ("a frame", "GET", &[NAVIGATE, ("sec-fetch-dest", "iframe"), HTML], Refused),
-    ("XHR", "GET", &[HTML, ("x-requested-with", "XMLHttpRequest")], Refused),
-    ("a prefetch", "GET", &[NAVIGATE, DOCUMENT, HTML, ("sec-purpose", "prefetch")], Refused),
-    ("an old prefetch", "GET", &[HTML, ("purpose", "prefetch")], Refused),
-    ("EventSource", "GET", &[("accept", "text/event-stream")], Refused),
-    ("gRPC", "GET", &[HTML, ("content-type", "application/grpc")], Refused),
-    ("a form", "POST", &[NAVIGATE, DOCUMENT, HTML], Refused),
-    ("PUT", "PUT", &[HTML], Refused),
-    ("DELETE", "DELETE", &[HTML], Refused),
-    ("PATCH", "PATCH", &[HTML], Refused),
-    ("OPTIONS", "OPTIONS", &[HTML], Refused),
-    ("CORS preflight", "OPTIONS", &[("origin", "https://other.example"), ("access-control-request-method", "GET")], Refused),
-    ("HEAD of a program", "HEAD", &[("accept", "*/*")], Refused),
-    ("WebSocket", "GET", &[HTML, ("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")], Refused),
+    // Browsers say themselves what they do; Accept and all else counts for nothing beside that.
+    ("a navigation", "GET", &[NAVIGATE, DOCUMENT, HTML], Person),
+    ("a navigation with a bare Accept", "GET", &[NAVIGATE, DOCUMENT, ("accept", "*/*")], Person),
+    ("a navigation without Accept", "GET", &[NAVIGATE, DOCUMENT], Person),
+    ("a navigation that wants JSON", "GET", &[NAVIGATE, DOCUMENT, ("accept", "application/json")], Person),
+    ("a navigation's HEAD", "HEAD", &[NAVIGATE, DOCUMENT, HTML], Person),
+    ("a navigation by a script's header", "GET", &[NAVIGATE, DOCUMENT, HTML, ("x-requested-with", "XMLHttpRequest")], Person),
+    ("a mode without a destination", "GET", &[NAVIGATE, HTML], Person),
+    ("a destination without a mode", "GET", &[DOCUMENT, HTML], Person),
+    ("fetch", "GET", &[CORS, ("sec-fetch-dest", "empty"), HTML], Program),
+    ("a same-origin fetch", "GET", &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "empty"), HTML], Program),
+    ("EventSource", "GET", &[CORS, ("sec-fetch-dest", "empty"), ("accept", "text/event-stream")], Program),
+    ("a module script", "GET", &[CORS, ("sec-fetch-dest", "script"), ("accept", "*/*")], Program),
+    ("a script", "GET", &[NO_CORS, ("sec-fetch-dest", "script"), ("accept", "*/*")], Program),
+    ("a worker", "GET", &[("sec-fetch-mode", "same-origin"), ("sec-fetch-dest", "worker"), ("accept", "*/*")], Program),
+    ("an image", "GET", &[NO_CORS, ("sec-fetch-dest", "image"), HTML], Program),
+    ("a style sheet", "GET", &[NO_CORS, ("sec-fetch-dest", "style"), ("accept", "text/css,*/*;q=0.1")], Program),
+    ("a font", "GET", &[CORS, ("sec-fetch-dest", "font"), ("accept", "*/*")], Program),
+    ("a video", "GET", &[NO_CORS, ("sec-fetch-dest", "video"), ("range", "bytes=0-")], Program),
+    ("a manifest", "GET", &[CORS, ("sec-fetch-dest", "manifest"), ("accept", "*/*")], Program),
+    ("a frame", "GET", &[NAVIGATE, ("sec-fetch-dest", "iframe"), HTML], Program),
+    ("an object", "GET", &[NAVIGATE, ("sec-fetch-dest", "object"), HTML], Program),
+    ("an embedded page", "GET", &[NAVIGATE, ("sec-fetch-dest", "embed"), HTML], Program),
+    ("a fenced frame", "GET", &[NAVIGATE, ("sec-fetch-dest", "fencedframe"), HTML], Program),
+    ("a beacon", "POST", &[NO_CORS, ("sec-fetch-dest", "empty"), ("accept", "*/*")], Program),
+    ("two lines that differ", "GET", &[NAVIGATE, CORS, DOCUMENT, HTML], Program),
+    ("two destinations", "GET", &[NAVIGATE, DOCUMENT, ("sec-fetch-dest", "iframe"), HTML], Program),
+    ("a prefetch", "GET", &[NAVIGATE, DOCUMENT, HTML, ("sec-purpose", "prefetch")], Program),
+    ("a prerender", "GET", &[NAVIGATE, DOCUMENT, HTML, ("sec-purpose", "prefetch;prerender")], Program),
+    // Methods whose body would be lost on the way.
+    ("a form", "POST", &[NAVIGATE, DOCUMENT, HTML], Program),
+    ("PUT", "PUT", &[HTML], Program),
+    ("DELETE", "DELETE", &[HTML], Program),
+    ("PATCH", "PATCH", &[HTML], Program),
+    ("OPTIONS", "OPTIONS", &[HTML], Program),
+    ("an invented method", "BREW", &[HTML], Program),
+    ("CORS preflight", "OPTIONS", &[("origin", "https://other.example"), ("access-control-request-method", "GET")], Program),
+    // Old browsers and tools are known by what they accept.
+    ("an old browser", "GET", &[HTML], Person),
+    ("an old browser's HEAD", "HEAD", &[HTML], Person),
+    ("a WebView, which names its package", "GET", &[HTML, ("x-requested-with", "com.example.app")], Person),
+    ("HTML before JSON", "GET", &[("accept", "text/html;q=0.9, application/json;q=0.8")], Person),
+    ("HTML first of equals", "GET", &[("accept", "text/html, application/json")], Person),
+    ("XHTML", "GET", &[("accept", "application/xhtml+xml")], Person),
+    ("any text", "GET", &[("accept", "text/*;q=0.5")], Person),
+    ("capitals", "GET", &[("accept", "Text/HTML;Q=0.3")], Person),
+    ("HTML in a second line", "GET", &[("accept", "image/png"), ("accept", "text/html")], Person),
+    ("an old prefetch", "GET", &[HTML, ("purpose", "prefetch")], Program),
+    ("an older prefetch", "GET", &[HTML, ("x-moz", "prefetch")], Program),
+    ("a preview", "GET", &[HTML, ("purpose", "preview")], Program),
+    ("XHR", "GET", &[HTML, ("x-requested-with", "XMLHttpRequest")], Program),
+    ("JSON before HTML", "GET", &[("accept", "application/json, text/html;q=0.9")], Program),
+    ("JSON of a kind before HTML", "GET", &[("accept", "application/problem+json, text/html;q=0.9")], Program),
+    ("HTML not wanted", "GET", &[("accept", "text/html;q=0, */*")], Program),
+    ("a weight that is none", "GET", &[("accept", "text/html;q=2")], Program),
+    ("an old EventSource", "GET", &[("accept", "text/event-stream")], Program),
+    ("an old image", "GET", &[("accept", "image/png,*/*;q=0.5")], Program),
+    ("curl", "GET", &[("accept", "*/*")], Program),
+    ("nothing said", "GET", &[], Program),
+    ("HEAD of a program", "HEAD", &[("accept", "*/*")], Program),
+    ("WebSocket", "GET", &[HTML, WEBSOCKET[0], WEBSOCKET[1], WEBSOCKET[2], WEBSOCKET[3]], Program),
+    ("WebSocket of a browser", "GET", &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "empty"), ("origin", "https://app.example.com"), WEBSOCKET[0], WEBSOCKET[1], WEBSOCKET[2], WEBSOCKET[3]], Program),
+    ("WebSocket that claims to navigate", "GET", &[NAVIGATE, DOCUMENT, HTML, WEBSOCKET[0], WEBSOCKET[1], WEBSOCKET[2], WEBSOCKET[3]], Program),
+    // gRPC
+    ("gRPC", "POST", &[("content-type", "application/grpc+proto"), ("te", "trailers")], Grpc("application/grpc")),
+    ("gRPC that accepts HTML", "POST", &[HTML, ("content-type", "application/grpc")], Grpc("application/grpc")),
+    ("gRPC-Web", "POST", &[CORS, ("sec-fetch-dest", "empty"), ("content-type", "application/grpc-web+proto"), ("x-grpc-web", "1")], Grpc("application/grpc-web")),
+    ("gRPC-Web in base64", "POST", &[CORS, ("content-type", "application/grpc-web-text")], Grpc("application/grpc-web-text")),
+    ("a GET that claims to be gRPC", "GET", &[HTML, ("content-type", "application/grpc")], Program),
 ];
 
-async fn ask(browser: &mut Browser, method: &str, fields: &[(&str, &str)]) -> Answer {
-    let url = "https://app.example.com/reports?q=1".parse().unwrap();
+async fn ask(browser: &mut Browser, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let url = format!("https://app.example.com{path}").parse().unwrap();
     browser.send(method, url, fields, Bytes::new()).await
 }
 
@@ -67,12 +122,19 @@ async fn browsers(world: &World) -> Vec<(&'static str, Browser)> {
         browser.set_cookie("__Host-logto", value);
         browser
     };
+    let revoked = world.signed_in("plain").await;
+    revoked.clone().navigate("/.logto/sign-out").await;
+    let unconfirmed = world.signed_in("admin").await;
+    assert!(world.logto.suspend("admin"));
+    world.hand.advance(300);
     vec![
         ("no cookie", world.browser()),
         ("an expired cookie", over),
         ("a cut cookie", with(&cookie[..100])),
         ("garbage", with("1garbage")),
         ("an empty cookie", with("")),
+        ("signed out, with a copied cookie", revoked),
+        ("Logto refuses to refresh", unconfirmed),
     ]
 }
 
@@ -80,46 +142,100 @@ async fn browsers(world: &World) -> Vec<(&'static str, Browser)> {
 async fn a_navigation_is_redirected_and_all_else_is_told_whatever_is_wrong_with_the_cookie() {
     let world = proxy().section("[limits]\nsign_ins_per_minute = 0").start().await;
     let begin = format!("{}/auth?", world.issuer);
-    for (state, browser) in browsers(&world).await {
-        for (name, method, fields, expected) in CASES {
+    let browsers = browsers(&world).await;
+    world.upstream.forget();
+    for (state, browser) in browsers {
+        for (name, method, fields, asks) in CASES {
             let mut browser = browser.clone();
-            let answer = ask(&mut browser, method, fields).await;
+            let answer = ask(&mut browser, method, "/reports?q=1", fields).await;
             let context = format!("{name}, {state}: {answer:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{context}");
             let binds = answer
                 .set_cookies()
                 .iter()
                 .any(|line| line.starts_with("__Host-logto-browser="));
-            match expected {
-                Redirect => {
-                    assert_eq!(answer.status, 302, "{context}");
-                    assert!(
-                        answer.header("location").unwrap().starts_with(&begin),
-                        "{context}"
-                    );
-                    assert!(binds, "{context}");
-                }
-                Refused => {
-                    assert_eq!(answer.status, 401, "{context}");
-                    assert!(answer.header("www-authenticate").is_some(), "{context}");
-                    assert!(answer.header("location").is_none() && !binds, "{context}");
-                    assert_eq!(answer.header("content-type"), Some("application/json"));
-                    if *method == "HEAD" {
-                        assert!(answer.body.is_empty());
-                        continue;
-                    }
-                    let document = answer.json();
-                    assert_eq!(document["error"], "unauthenticated", "{context}");
-                    let sign_in = document["sign_in_url"].as_str().unwrap();
-                    assert!(
-                        sign_in.starts_with("https://app.example.com/.logto/sign-in?"),
-                        "{context}"
-                    );
-                }
+            if *asks == Person {
+                assert_eq!(answer.status, 302, "{context}");
+                assert!(
+                    answer.header("location").unwrap().starts_with(&begin),
+                    "{context}"
+                );
+                assert!(binds, "{context}");
+                continue;
             }
+            assert_eq!(answer.status, 401, "{context}");
+            assert!(answer.header("www-authenticate").is_some(), "{context}");
+            assert!(answer.header("location").is_none() && !binds, "{context}");
+            if let Grpc(content_type) = asks {
+                assert_grpc(&answer, content_type, "16");
+                continue;
+            }
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+            if *method == "HEAD" {
+                assert!(answer.body.is_empty());
+                continue;
+            }
+            let document = answer.json();
+            assert_eq!(document["error"], "unauthenticated", "{context}");
+            let sign_in = document["sign_in_url"].as_str().unwrap();
+            assert!(
+                sign_in.starts_with("https://app.example.com/.logto/sign-in?"),
+                "{context}"
+            );
         }
     }
     assert!(world.upstream.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_is_told_by_the_same_distinction() {
+    let world = proxy()
+        .section("[[route]]\npath = \"/closed/*\"\naccess = { any_role = [\"admin\"] }")
+        .start()
+        .await;
+    let browser = world.signed_in("plain").await;
+    world.upstream.forget();
+    for (name, method, fields, asks) in CASES {
+        let answer = ask(&mut browser.clone(), method, "/closed/x", fields).await;
+        let context = format!("{name}: {answer:?}");
+        assert_eq!(answer.status, 403, "{context}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{context}");
+        assert!(answer.header("location").is_none(), "{context}");
+        let content_type = match asks {
+            Person => "text/html; charset=utf-8",
+            Program => "application/json",
+            Grpc(content_type) => {
+                assert_grpc(&answer, content_type, "7");
+                continue;
+            }
+        };
+        assert_eq!(answer.header("content-type"), Some(content_type), "{context}");
+        assert_eq!(answer.body.is_empty(), *method == "HEAD", "{context}");
+    }
+    assert!(world.upstream.seen().is_empty());
+}
+
+/// Trailers-Only, as clients of gRPC read it.
+fn assert_grpc(answer: &Answer, content_type: &str, status: &str) {
+    assert_eq!(answer.header("content-type"), Some(content_type), "{answer:?}");
+    assert_eq!(answer.header("grpc-status"), Some(status), "{answer:?}");
+    assert!(
+        answer.header("grpc-message").is_some() && answer.body.is_empty(),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_client_of_an_app_that_is_away_is_told_so() {
+    let world = proxy()
+        .upstream_url("http://127.0.0.1:1")
+        .route("/*", "public")
+        .start()
+        .await;
+    let fields = [("content-type", "application/grpc-web")];
+    let answer = ask(&mut world.browser(), "POST", "/service/Method", &fields).await;
+    assert_eq!(answer.status, 502);
+    assert_grpc(&answer, "application/grpc-web", "14");
 }
 
 #[tokio::test(flavor = "multi_thread")]

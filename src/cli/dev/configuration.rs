@@ -14,6 +14,13 @@ pub(super) struct Tenant {
     pub(super) app_secret: SecretText,
 }
 
+impl Tenant {
+    /// Where the stand-in says what Hugging Face would.
+    fn hugging_face_userinfo(&self) -> String {
+        format!("{}/huggingface/oauth/userinfo", self.endpoint)
+    }
+}
+
 /// What the flags ask for. `demo`: where the demo app is, if it is to be guarded.
 pub(super) fn configure(flags: &DevFlags, tenant: &Tenant, demo: Option<String>) -> Result<Config, Failure> {
     match &flags.config {
@@ -38,6 +45,7 @@ fn load(mut source: Source, flags: &DevFlags, tenant: &Tenant) -> Result<Config,
         ("logto.ca_file", String::new()),
         ("logto.app_id", tenant.app_id.to_owned()),
         ("logto.app_secret", tenant.app_secret.expose().to_owned()),
+        ("hugging_face.userinfo_endpoint", tenant.hugging_face_userinfo()),
         ("session.keys", format!("[{}]", quoted(fresh_secret()?.expose()))),
         ("store.kind", "memory".to_owned()),
         ("store.path", String::new()),
@@ -73,7 +81,11 @@ fn write(flags: &DevFlags, tenant: &Tenant, demo: Option<&str>) -> Result<Config
         "identities",
     ];
     logto.insert("scopes".into(), scopes.map(text).to_vec().into());
+    let mut hugging_face = toml::Table::new();
+    hugging_face.insert("userinfo_endpoint".into(), text(&tenant.hugging_face_userinfo()));
     let mut session = toml::Table::new();
+    // What is changed at the stand-in is to be seen soon.
+    session.insert("recheck".into(), text("10s"));
     session.insert("keys".into(), vec![text(fresh_secret()?.expose())].into());
     let mut log = toml::Table::new();
     log.insert("access".into(), flags.access_log.into());
@@ -98,6 +110,12 @@ fn write(flags: &DevFlags, tenant: &Tenant, demo: Option<&str>) -> Result<Config
     if demo.is_some() {
         open("/", "optional");
         open("/public", "public");
+        let members = toml::Table::from_iter([("hf_org".to_owned(), text("65b000000000000000000001"))]);
+        let lab = toml::Table::from_iter([
+            ("path".to_owned(), text("/lab/*")),
+            ("access".to_owned(), members.into()),
+        ]);
+        routes.push(lab.into());
     }
     let mut file = toml::Table::new();
     file.insert("public_url".into(), text(&public_url(flags)));
@@ -107,6 +125,7 @@ fn write(flags: &DevFlags, tenant: &Tenant, demo: Option<&str>) -> Result<Config
         text(flags.upstream.as_deref().or(demo).unwrap_or_default()),
     );
     file.insert("logto".into(), logto.into());
+    file.insert("hugging_face".into(), hugging_face.into());
     file.insert("session".into(), session.into());
     file.insert("log".into(), log.into());
     file.insert("admin".into(), admin.into());
@@ -157,6 +176,11 @@ mod tests {
             assert_eq!(config.public_url.origin(), "http://localhost:3000");
             assert_eq!(config.logto.endpoint.as_str(), "http://localhost:3001/");
             assert_eq!(config.store, StoreConfig::Memory);
+            assert_eq!(
+                config.hugging_face.userinfo_endpoint.as_str(),
+                "http://localhost:3001/huggingface/oauth/userinfo",
+                "no token of an invented user goes to the real one"
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::dev::demo_app::DemoApp;
-use crate::dev::provider::{Client, HostName, Persona, Provider, ProviderSettings};
+use crate::dev::provider::{Client, HostName, Persona, Provider, ProviderSettings, TokenStorage};
 use crate::dev::{self};
 use crate::live::{self, Reloads};
 use crate::secret::SecretText;
@@ -23,6 +23,7 @@ use configuration::{Tenant, configure};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const APP_ID: &str = "logto-proxy-dev";
@@ -153,6 +154,12 @@ async fn bind_provider(flags: &DevFlags) -> Result<Provider, Failure> {
     let settings = ProviderSettings {
         personas: Persona::built_in(),
         host_name: HostName::Localhost,
+        // As docs/hugging-face.md says to set Logto up.
+        account_center: true,
+        token_storage: Some(TokenStorage {
+            lifetime: Some(Duration::from_secs(8 * 3600)),
+            renews: true,
+        }),
         ..ProviderSettings::default()
     };
     Provider::bind(loopback(flags.logto_port), settings)
@@ -193,12 +200,16 @@ fn welcome(config: &Config, is_demo: bool) -> String {
         false => format!("your app at {}", config.upstream),
         true => "a demo app that shows the headers it receives".to_owned(),
     };
+    let logto = config.logto.endpoint.as_str().trim_end_matches('/');
     let (open, endpoints) = (config.public_url.origin(), &config.endpoints);
+    let lab = match is_demo {
+        false => String::new(),
+        true => format!(
+            "  Lab     {open}/lab (for members of example-lab, which can be left at {logto}/huggingface/settings/organizations)\n"
+        ),
+    };
     format!(
-        "\n  Open    {open}\n  Guards  {guarded}\n  Logto   {} (a stand-in with invented users, on this machine only)\n  Who?    {open}{}\n  Where?  {open}{}\n  Leave   {open}{}\n\n  Ctrl-C ends it.\n",
-        config.logto.endpoint.as_str().trim_end_matches('/'),
-        endpoints.user,
-        endpoints.sessions,
-        endpoints.sign_out
+        "\n  Open    {open}\n  Guards  {guarded}\n  Logto   {} (a stand-in with invented users, on this machine only)\n{lab}  Who?    {open}{}\n  Where?  {open}{}\n  Leave   {open}{}\n\n  Ctrl-C ends it.\n",
+        logto, endpoints.user, endpoints.sessions, endpoints.sign_out
     )
 }

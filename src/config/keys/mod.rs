@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{ACCESS_KEYS, KEYS, ROUTE_KEYS, SECTIONS};
+pub use table::{ACCESS_KEYS, CORS_KEYS, KEYS, ROUTE_KEYS, SECTIONS};
 
 /// What a key's value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

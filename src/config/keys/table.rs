@@ -34,6 +34,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("", "Top of the file"),
     ("logto", "`[logto]`"),
     ("sign_in", "`[sign_in]`"),
+    ("hugging_face", "`[hugging_face]`"),
     ("session", "`[session]`"),
     ("store", "`[store]`"),
     ("routes", "`[routes]`"),
@@ -74,6 +75,8 @@ pub const KEYS: &[Key] = &[
     value("sign_in.organization_id", Kind::Text, r#""""#, "The organization whose branding Logto shows."),
     value("sign_in.extra_params", Kind::Map, "{}", "More parameters of the authorization request, `name = \"value\"`."),
     value("sign_in.allow_params", Kind::TextList, r#"["first_screen", "login_hint", "ui_locales", "one_time_token"]"#, "Parameters that the sign-in URL may carry: `first_screen`, `direct_sign_in`, `login_hint`, `ui_locales`, `organization_id`, `one_time_token`, `prompt`; `prompt=login` always."),
+    value("hugging_face.live_orgs", Kind::Text, r#""auto""#, "Whether Hugging Face itself is asked, at each sign-in and re-check, which organizations a user is in, for routes with `hf_org`: `auto` (of users whose Hugging Face token Logto stores; of others the snapshot counts that Logto took when the account was linked), `required` (others are in none) or `off` (the snapshot alone)."),
+    value("hugging_face.userinfo_endpoint", Kind::Text, r#""https://huggingface.co/oauth/userinfo""#, "Where it is asked. `http` only on a loopback host."),
     required("session.keys", Kind::Secrets, "Keys that seal the session cookie, 1 to 4, at least 32 bytes each as base64, hex or text. The first seals, all open. `logto-proxy keygen` prints one."),
     computed("session.cookie_name", Kind::Text, "`__Host-logto` over https, `__Secure-logto` with a `cookie_domain`, `logto` over http", "Name of the session cookie."),
     value("session.cookie_domain", Kind::Text, r#""""#, "Shares the cookie among the hosts of this domain. It must hold the host of `public_url`."),
@@ -143,6 +146,18 @@ pub const ROUTE_KEYS: &[Key] = &[
     computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
     computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
     computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
+    value("route.cors", Kind::TextOrTable, r#""off""#, "Scripts of other origins: `off` (a preflight is judged as any request), `pass` (preflights go on to the app without a session), or a table that the proxy answers by: [below](#scripts-of-other-origins)."),
+];
+
+/// Every key of a table in `route.cors`.
+#[rustfmt::skip] // one key a line
+pub const CORS_KEYS: &[(&str, &str)] = &[
+    ("origins", "Whose scripts: origins as browsers write them (`https://www.example.com`, `http://localhost:5173`), `https://*.example.com` for every name below it, `null`, or `*` for all. Required."),
+    ("methods", "The methods that they may use; without it those of the route, or `GET`, `HEAD`, `POST`, `PUT`, `PATCH` and `DELETE`."),
+    ("headers", "The headers that they may set besides the harmless ones; `*`: any. Default `Content-Type`; `Authorization` is to be named."),
+    ("expose", "The headers of answers that they may read besides the usual ones; `*`: all, without credentials only."),
+    ("credentials", "Whether they may ask with the user's cookies and read the answer; default `false`. Never with `*` or `null` in `origins`."),
+    ("max_age", "How long a browser need not ask again, at most `24h`; default `10m`."),
 ];
 
 /// Every key of a table in `route.access`, and what it asks for.
@@ -157,7 +172,7 @@ pub const ACCESS_KEYS: &[(&str, &str)] = &[
     ("email", "One of these addresses (claim `email`)."),
     ("email_domain", "An address of one of these domains, not of those below them."),
     ("hf_user", "One of these Hugging Face user IDs (24 hexadecimal digits, never a user name)."),
-    ("hf_org", "One of these Hugging Face organizations, by ID or by name, as of the day the account was linked."),
+    ("hf_org", "One of these Hugging Face organizations, by ID or by name: as of the latest sign-in or re-check, or else of the day the account was linked, as `hugging_face.live_orgs` says."),
     ("ip", "A client address in one of these networks (CIDR), as far as `trusted_proxies` tell it."),
     ("claim", "`{ path, any_of }`: the claim at this path, or an item of the list there, is one of these strings, integers or booleans."),
 ];

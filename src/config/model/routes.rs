@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ipnet::IpNet;
 use std::fmt;
@@ -26,6 +27,8 @@ pub struct RouteConfig {
     pub upstream_host: UpstreamHost,
     /// How long its upstream may take to begin an answer; `None`: as all.
     pub timeout: Option<Duration>,
+    /// What becomes of scripts of other origins.
+    pub cors: Cors,
 }
 
 /// `route.access`.

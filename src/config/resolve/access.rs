@@ -382,12 +382,6 @@ fn warn(reader: &mut Reader<'_>, route: &str, table: &AccessTable, logto: Option
             .warnings
             .push(format!("route {route}: it goes by e-mail address. {what}"));
     }
-    if !table.hf_org.is_empty() {
-        reader.warnings.push(format!(
-            "route {route}: hf_org is what Hugging Face said when the account was linked; who has left the organization \
-             since still passes"
-        ));
-    }
     if !table.scope.is_empty() {
         reader.warnings.push(format!(
             "route {route}: scope is a matter of access tokens, so nobody passes with a session"

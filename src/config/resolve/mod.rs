@@ -4,6 +4,7 @@ mod access;
 mod assertion;
 mod endpoints;
 mod headers;
+mod hugging_face;
 mod logto;
 mod presets;
 mod routes;
@@ -43,6 +44,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let trusted = trusted_proxies(reader);
     let workers = workers(reader);
     let logto = logto::logto(reader);
+    let hugging_face = hugging_face::hugging_face(reader);
     let sign_in = logto::sign_in(reader);
     let session = session::session(reader, public_url.as_ref());
     let endpoints = endpoints::endpoints(reader);
@@ -53,6 +55,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
         logto: logto.as_ref(),
+        hugging_face: hugging_face.as_ref(),
         public_url: public_url.as_ref(),
         has_assertion: assertion.as_ref().is_none_or(Option::is_some),
         cookie_domain: session
@@ -85,6 +88,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         trust_unix_peers,
         workers: workers?,
         logto: logto?,
+        hugging_face: hugging_face?,
         sign_in: sign_in?,
         session: session?,
         store: store?,

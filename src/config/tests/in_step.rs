@@ -1,6 +1,6 @@
 //! The table of keys, the code that reads them, the documentation and the example stay in step.
 
-use super::super::keys::{self, ACCESS_KEYS, KEYS, Key, Kind, ROUTE_KEYS, SECTIONS};
+use super::super::keys::{self, ACCESS_KEYS, CORS_KEYS, KEYS, Key, Kind, ROUTE_KEYS, SECTIONS};
 use super::super::node::Value;
 use super::super::{file, read, resolve};
 use super::*;
@@ -63,9 +63,9 @@ fn rows(section: &str) -> Vec<String> {
         keys::Preset::Computed(words) => words.to_owned(),
     };
     let belongs = |key: &&Key| key.section() == section && !(section == "route" && key.path == "route");
-    // The conditions of an access table stand in a table of their own, below the keys of a route.
-    let conditions = ACCESS_KEYS.iter().filter(|_| section == "route");
-    let conditions = conditions.map(|(key, meaning)| format!("| `{key}` | {meaning} |"));
+    // The keys of tables in a route stand in tables of their own, below the keys of a route.
+    let inner = CORS_KEYS.iter().chain(ACCESS_KEYS).filter(|_| section == "route");
+    let inner = inner.map(|(key, meaning)| format!("| `{key}` | {meaning} |"));
     all()
         .filter(belongs)
         .map(|key| {
@@ -77,7 +77,7 @@ fn rows(section: &str) -> Vec<String> {
                 key.meaning
             )
         })
-        .chain(conditions)
+        .chain(inner)
         .collect()
 }
 
@@ -109,7 +109,7 @@ fn the_documentation_lists_every_key_with_its_default_and_no_other() {
         .count();
     assert_eq!(
         rows,
-        all().count() - 1 + ACCESS_KEYS.len(),
+        all().count() - 1 + ACCESS_KEYS.len() + CORS_KEYS.len(),
         "a row outside the known sections"
     );
 }

@@ -94,6 +94,10 @@ async fn handle(shared: &Shared, call: &Call) -> Outcome {
         hugging_face::AUTHORIZE_PATH if post => hugging_face::decide(shared, call),
         hugging_face::CALLBACK_PATH if get => hugging_face::callback(shared, call),
         hugging_face_account::USERINFO_PATH if get => hugging_face_account::userinfo(shared, call),
+        hugging_face_account::ORGANIZATIONS_PATH if get => hugging_face_account::organizations(shared),
+        hugging_face_account::ORGANIZATIONS_PATH if post => {
+            hugging_face_account::change_organizations(shared, call)
+        }
         path if get && is_sign_in_page(path) => sign_in::show(shared, call),
         path => match (path.strip_prefix("/oidc/auth/"), path.strip_prefix("/direct/")) {
             (Some(interaction), _) if get => authorize::resume(shared, call, interaction),

@@ -164,6 +164,7 @@ pub(super) fn home(shared: &Shared) -> Reply {
     let body = html! {
         p { "This is the built-in stand-in for Logto. It runs on this machine only and lets anyone sign in as anyone." }
         p { "Issuer: " code { (shared.issuer) } }
+        p { a href=(super::hugging_face_account::ORGANIZATIONS_PATH) { "Organizations at Hugging Face" } }
     };
     reply::html(
         StatusCode::OK,

@@ -184,8 +184,8 @@ fn hugging_face_accounts_and_organizations() {
         ABSENT
     );
     assert_eq!(asked(&user, json!({"identities": {}})), ABSENT);
-    let by_id = Condition::HfOrg(texts(&[id]));
-    let by_name = Condition::HfOrg(texts(&["lab"]));
+    let by_id = Condition::HfOrg(texts(&[id]), OrganizationProof::None);
+    let by_name = Condition::HfOrg(texts(&["lab"]), OrganizationProof::None);
     for (orgs, id_fits, name_fits) in [
         (
             json!([{"sub": id, "preferred_username": "lab", "name": "Lab"}]),
@@ -208,6 +208,17 @@ fn hugging_face_accounts_and_organizations() {
     ] {
         assert_eq!(asked(&by_id, account(orgs.clone())), id_fits, "{orgs}");
         assert_eq!(asked(&by_name, account(orgs.clone())), name_fits, "{orgs}");
+    }
+    let live = Condition::HfOrg(texts(&["lab"]), OrganizationProof::Asked);
+    for (checked_at, expected) in [
+        (json!(1_700_000_000), Ok(())),
+        (json!(0), Err(Why::NotAsked)),
+        (json!(null), ABSENT),
+        (json!("1700000000"), ABSENT),
+    ] {
+        let mut claims = account(json!([{"sub": id, "preferred_username": "lab"}]));
+        claims["identities"]["huggingface"]["orgs_checked_at"] = checked_at.clone();
+        assert_eq!(asked(&live, claims), expected, "{checked_at}");
     }
 }
 
@@ -303,7 +314,7 @@ fn a_program_fulfils_no_condition_on_users_and_a_session_has_no_scope() {
         Condition::Email(texts(&["client1@example.com"]), EmailProof::None),
         Condition::EmailDomain(texts(&["example.com"]), EmailProof::HuggingFace),
         Condition::HfUser(texts(&["client1"])),
-        Condition::HfOrg(texts(&["client1"])),
+        Condition::HfOrg(texts(&["client1"]), OrganizationProof::None),
         Condition::Claim {
             path: "sub".parse().unwrap(),
             any_of: vec![json!("client1")],

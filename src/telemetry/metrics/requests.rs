@@ -35,14 +35,17 @@ pub enum Fate {
     Refused,
     /// Forwarded.
     Forwarded,
+    /// A CORS preflight that was answered for the app.
+    Preflight,
 }
 
-const FATES: [Fate; 5] = [
+const FATES: [Fate; 6] = [
     Fate::Rejected,
     Fate::Endpoint,
     Fate::SignIn,
     Fate::Refused,
     Fate::Forwarded,
+    Fate::Preflight,
 ];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -55,6 +58,7 @@ impl Fate {
             Self::SignIn => "sign_in",
             Self::Refused => "refuse",
             Self::Forwarded => "forward",
+            Self::Preflight => "preflight",
         }
     }
 
@@ -65,6 +69,7 @@ impl Fate {
             Self::SignIn => 2,
             Self::Refused => 3,
             Self::Forwarded => 4,
+            Self::Preflight => 5,
         }
     }
 }

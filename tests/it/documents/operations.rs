@@ -37,6 +37,7 @@ fn rendered() -> BTreeSet<String> {
     metrics.cookie_refused("expired");
     metrics.bearer("jwt", "accepted");
     metrics.stream_ended("websocket");
+    metrics.hugging_face_check("live");
     metrics.logto_call("token", "ok", Duration::from_millis(5));
     metrics
         .render()

@@ -52,7 +52,7 @@ pub(super) fn methods(reader: &mut Reader<'_>, entries: &[Entry], origin: &Origi
     Some(methods)
 }
 
-fn method(text: &str) -> Result<String, Problem> {
+pub(super) fn method(text: &str) -> Result<String, Problem> {
     if matches!(text, "CONNECT" | "TRACE") {
         return Err(Problem::new("the proxy lets no such request pass"));
     }

@@ -1,17 +1,21 @@
 //! `[[route]]`.
 
+mod cors;
 mod field;
 mod matching;
 mod upstream;
 
-use super::{access, assertion};
+use super::{access, assertion, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
-use crate::config::model::{Access, EndpointPaths, LogtoConfig, RouteConfig, Unauthenticated};
+use crate::config::model::{
+    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, Unauthenticated,
+};
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
+use cors::cors;
 use field::{field, text};
 use matching::{host, methods};
 
@@ -19,6 +23,7 @@ use matching::{host, methods};
 pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
+    pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) has_assertion: bool,
     pub(super) cookie_domain: Option<&'a str>,
@@ -87,6 +92,12 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if route.audience.is_some() && !around.has_assertion {
         reader.warnings.push(format!(
             "route {route}: audience has no effect, since there is no assertion.key"
+        ));
+    }
+    hugging_face::warn(reader, route, around.hugging_face);
+    if route.access == Access::Public && route.cors == Cors::Pass {
+        reader.warnings.push(format!(
+            "route {route}: cors = \"pass\" has no effect, since access lets every request pass"
         ));
     }
     let (Some(host), Some(public_url)) = (&route.host, around.public_url) else {
@@ -173,6 +184,8 @@ fn route(
     });
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
+    let limited_to = methods.as_deref().unwrap_or_default();
+    let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
@@ -185,6 +198,7 @@ fn route(
         upstream,
         upstream_host,
         timeout: timeout?,
+        cors: cors?,
     };
     known.then_some((route, path_origin))
 }
