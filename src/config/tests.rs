@@ -2,6 +2,7 @@
 
 mod access;
 mod assertion;
+mod callers;
 mod cors;
 mod errors;
 mod in_step;

@@ -158,6 +158,7 @@ fn assemble(
         },
         endpoints,
         cookies,
+        bearers: lasting.bearers,
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,

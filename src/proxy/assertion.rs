@@ -11,20 +11,36 @@ pub(super) fn add(gate: &Gate, permit: &Permit<'_>, standing: &Standing, request
     let Some(assertions) = &gate.endpoints.assertions else {
         return;
     };
-    let (Some(_), Some(session), Some(name)) = (
-        permit.identity(),
-        &standing.session,
-        gate.header_rules.assertion_header(),
-    ) else {
+    let (Some(_), Some(name)) = (permit.identity(), gate.header_rules.assertion_header()) else {
         return;
     };
-    let asserted = Asserted::User {
-        subject: session.subject(),
-        claims: session.claims_json(),
-    };
     let audience = &gate.settings.of(permit.route()).audience;
-    let now = gate.clock.now();
-    if let Some(assertion) = assertions.make(audience, asserted, session.expires_at(), now) {
+    let make = |asserted, ends_at| assertions.make(audience, asserted, ends_at, gate.clock.now());
+    let assertion = match (&standing.session, &standing.token) {
+        (Some(session), _) => {
+            let user = Asserted::User {
+                subject: session.subject(),
+                claims: session.claims_json(),
+            };
+            make(user, session.expires_at())
+        }
+        (None, Some(token)) => match &token.subject {
+            Some(subject) => {
+                let claims = token.claims.to_json();
+                let user = Asserted::User {
+                    subject,
+                    claims: &claims,
+                };
+                make(user, token.ends_at())
+            }
+            None => {
+                let client_id = &token.client_id;
+                make(Asserted::Program { client_id }, token.ends_at())
+            }
+        },
+        (None, None) => None,
+    };
+    if let Some(assertion) = assertion {
         request.assert(name.clone(), assertion);
     }
 }

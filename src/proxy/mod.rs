@@ -5,6 +5,7 @@
 
 mod assertion;
 mod authenticate;
+mod bearer;
 mod counters;
 mod cross_origin;
 mod forward;

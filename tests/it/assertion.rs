@@ -1,5 +1,6 @@
 //! The identity assertion: an app can check by itself who is calling.
 
+use crate::bearer;
 use crate::support::{Seen, World, proxy};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
@@ -177,4 +178,26 @@ async fn without_a_key_there_is_no_key_set() {
     let mut browser = world.signed_in("admin").await;
     browser.fetch("/").await;
     assert_eq!(world.upstream.only().header("x-logto-assertion"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_by_token_are_asserted_too_and_a_program_is_no_user() {
+    let world = bearer::described().section(&section(&[&key()])).start().await;
+    bearer::register(&world);
+    let jwks = jwks(&world).await;
+    let mut said = Vec::new();
+    for persona in [Some("admin"), None] {
+        let token = bearer::jwt(&world, persona, &["read"]);
+        bearer::call(&world, "/api/x", &token).await;
+        said.push(checked(&world.upstream.only(), "x-logto-assertion", &jwks));
+        world.upstream.forget();
+    }
+    assert_eq!(said[0]["sub"], "adminuser001");
+    assert_eq!(said[1]["client_id"], "machine");
+    assert_eq!(said[1].get("sub"), None);
+    assert!(
+        said.iter()
+            .all(|said| said["aud"] == "https://app.example.com/api/*"),
+        "{said:?}"
+    );
 }

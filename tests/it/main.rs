@@ -17,6 +17,8 @@ mod support;
 mod ambiguity;
 mod assertion;
 mod back_channel_logout;
+mod bearer;
+mod bearer_attacks;
 mod binding;
 mod callback;
 mod callback_once;

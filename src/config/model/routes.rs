@@ -21,6 +21,8 @@ pub struct RouteConfig {
     pub audience: Option<String>,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Whether a bearer token may stand in for a session.
+    pub bearer: bool,
     /// Where its requests go; the one at the top of the file unless it says otherwise.
     pub upstream: UpstreamAddress,
     /// The `Host` seen there.

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod callers;
 mod cors;
 mod field;
 mod matching;
@@ -15,8 +16,9 @@ use crate::config::model::{
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
+pub(super) use callers::warn_without_bearer;
 use cors::cors;
-use field::{field, text};
+use field::{field, flag, text};
 use matching::{host, methods};
 
 /// What routes are checked against.
@@ -94,6 +96,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
             "route {route}: audience has no effect, since there is no assertion.key"
         ));
     }
+    callers::warn(reader, route);
     hugging_face::warn(reader, route, around.hugging_face);
     if route.access == Access::Public && route.cors == Cors::Pass {
         reader.warnings.push(format!(
@@ -182,6 +185,7 @@ fn route(
             ],
         )
     });
+    let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
     let limited_to = methods.as_deref().unwrap_or_default();
@@ -195,6 +199,7 @@ fn route(
         access: access?,
         audience: Some(audience?.0).filter(|audience| !audience.is_empty()),
         unauthenticated: unauthenticated?.0,
+        bearer: bearer?,
         upstream,
         upstream_host,
         timeout: timeout?,
