@@ -174,6 +174,20 @@ fn header_source(reader: &mut Reader<'_>, path: &str, node: &Node) -> Option<Opt
     }
 }
 
+/// A value that is always the same, which may be a credential.
+pub(super) fn constant(reader: &mut Reader<'_>, path: &str, node: &Node) -> Option<HeaderValue> {
+    let secret = reader.secret(path, node)?;
+    let text = secret.expose();
+    let problem = || Problem::new("expected printable ASCII");
+    let value = HeaderValue::from_str(text)
+        .ok()
+        .filter(|_| text.is_ascii())
+        .ok_or_else(problem);
+    let mut value = reader.keep(node.origin.clone(), path, value)?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 const DEFAULT_JOIN: &str = ",";
 
 fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Entry]) -> Option<HeaderSource> {
@@ -216,16 +230,7 @@ fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Ent
             })
         }
         (None, Some(constant)) if entries.len() == 1 => {
-            let secret = reader.secret(path, constant)?;
-            let text = secret.expose();
-            let problem = || Problem::new("expected printable ASCII");
-            let value = HeaderValue::from_str(text)
-                .ok()
-                .filter(|_| text.is_ascii())
-                .ok_or_else(problem);
-            let mut value = reader.keep(constant.origin.clone(), path, value)?;
-            value.set_sensitive(true);
-            Some(HeaderSource::Constant(value))
+            self::constant(reader, path, constant).map(HeaderSource::Constant)
         }
         (None, Some(_)) => {
             reader.fail_at(
