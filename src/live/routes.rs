@@ -1,6 +1,7 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::tokens::token_rules;
 use super::upstreams;
 use crate::config::{self, AccessTable, ClaimValue, Config, RewriteConfig, RouteConfig, RoutePath};
 use crate::http::Rewrite;
@@ -56,6 +57,7 @@ pub(super) fn settings(
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
         audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
+        tokens: token_rules(rules, None).map(Arc::new),
         ..RouteSettings::default()
     };
     let routes = config.routes.iter().zip(upstreams);
@@ -76,6 +78,7 @@ pub(super) fn settings(
                 route.host.as_deref(),
                 &route.path,
             ),
+            tokens: token_rules(rules, Some(route)).map(Arc::new),
         })
     });
     let routes: Result<_, CompileError> = routes.collect();

@@ -4,6 +4,7 @@ mod callers;
 mod cors;
 mod field;
 mod matching;
+mod tokens;
 mod treatment;
 mod upstream;
 
@@ -186,6 +187,8 @@ fn route(
             ],
         )
     });
+    let tokens = tokens::tokens(reader, entries, origin);
+    let social_token = tokens::social_token(reader, entries, origin);
     let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
@@ -202,6 +205,8 @@ fn route(
         access: access?,
         audience: Some(audience?.0).filter(|audience| !audience.is_empty()),
         unauthenticated: unauthenticated?.0,
+        tokens: tokens?,
+        social_token: social_token?,
         bearer: bearer?,
         upstream,
         upstream_host,
@@ -210,6 +215,7 @@ fn route(
         set_headers: set_headers?,
         cors: cors?,
     };
+    tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
 }
 
