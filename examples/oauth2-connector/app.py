@@ -16,6 +16,8 @@ def projects(token):
             return ", ".join(json.load(answer)["projects"])
     except HTTPError as error:
         return f"Acme answers {error.code}"
+    except OSError:
+        return "Acme does not answer"
 
 
 class App(BaseHTTPRequestHandler):
