@@ -117,6 +117,8 @@ impl SocialTokens {
             let mut flights = lock(&self.flights);
             match flights.get(&key).filter(|flight| flight.has_changed().is_ok()) {
                 Some(flight) => flight.clone(),
+                // Somebody else's question has been answered since this one was wanted.
+                None if !self.get(key.0, target, now).1 => return,
                 None => {
                     let Some(access) = access else {
                         drop(flights);
