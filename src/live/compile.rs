@@ -2,7 +2,9 @@
 
 use super::error::CompileError;
 use super::lasting::Lasting;
-use super::parts::{cookie_settings, endpoint_paths, header_rules, keyring, sign_ins, worker_settings};
+use super::parts::{
+    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_ins, worker_settings,
+};
 use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
 use super::tokens::keeps;
@@ -136,6 +138,7 @@ fn assemble(
         limiter: lasting.limiter,
         callbacks: lasting.callbacks,
         store: lasting.store,
+        assertions: assertions(config)?,
         webhook_key: config.webhook_signing_key.clone().map(WebhookKey::new),
         rechecks: Arc::clone(&rechecks),
         metrics: lasting.metrics.clone(),
