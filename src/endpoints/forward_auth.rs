@@ -26,11 +26,19 @@ const X_ENVOY_AUTH_HEADERS_TO_REMOVE: HeaderName = HeaderName::from_static("x-en
 
 /// Marks an answer that is made of a permit.
 #[derive(Debug, Clone, Copy)]
-struct Permitted;
+struct Permitted {
+    /// The app is not to have the client's `Authorization`.
+    withholds_authorization: bool,
+}
 
 /// 200 with what the application is to be told of the caller: the fields of `forwarded`, a permitted request as it would be
-/// forwarded, that only the proxy may send.
-pub fn permitted(rules: &HeaderRules, forwarded: &HeaderMap, cookies: Vec<HeaderValue>) -> Response<Body> {
+/// forwarded, that only the proxy may send. `withholds_authorization`: it was taken out of that one.
+pub fn permitted(
+    rules: &HeaderRules,
+    forwarded: &HeaderMap,
+    cookies: Vec<HeaderValue>,
+    withholds_authorization: bool,
+) -> Response<Body> {
     let mut response = answer::empty(StatusCode::OK);
     let headers = response.headers_mut();
     for (name, value) in forwarded {
@@ -41,13 +49,16 @@ pub fn permitted(rules: &HeaderRules, forwarded: &HeaderMap, cookies: Vec<Header
     for line in cookies {
         headers.append(header::SET_COOKIE, line);
     }
-    response.extensions_mut().insert(Permitted);
+    response.extensions_mut().insert(Permitted {
+        withholds_authorization,
+    });
     response
 }
 
 /// Any answer to a check, as the proxy that asks understands it.
 pub fn shape(form: CheckForm, rules: &HeaderRules, mut response: Response<Body>) -> Response<Body> {
-    let is_permitted = response.extensions().get::<Permitted>().is_some();
+    let permit = response.extensions().get::<Permitted>().copied();
+    let is_permitted = permit.is_some();
     // Envoy takes 200 alone for a permit, and passes the other answers on.
     let passes_for_permit = match form {
         CheckForm::Target => response.status() == StatusCode::OK,
@@ -58,8 +69,11 @@ pub fn shape(form: CheckForm, rules: &HeaderRules, mut response: Response<Body>)
     }
     match form {
         CheckForm::Forwarded => {}
-        CheckForm::Target if is_permitted => name_absent(rules, response.headers_mut()),
-        CheckForm::Target => {}
+        CheckForm::Target => {
+            if let Some(permit) = permit {
+                name_absent(rules, permit, response.headers_mut());
+            }
+        }
         CheckForm::Original => for_nginx(is_permitted, &mut response),
     }
     response
@@ -76,10 +90,12 @@ pub(super) fn foreign_host() -> Response<Body> {
 
 /// Envoy sets what the answer has and leaves the rest of the client's request as it is: it is told to take out what could
 /// pass for ours there.
-fn name_absent(rules: &HeaderRules, headers: &mut HeaderMap) {
+fn name_absent(rules: &HeaderRules, permit: Permitted, headers: &mut HeaderMap) {
     let names = rules.names();
+    let withheld = permit.withholds_authorization.then_some(header::AUTHORIZATION);
     let absent: Vec<&str> = names
         .iter()
+        .chain(&withheld)
         .filter(|name| !headers.contains_key(*name))
         .map(HeaderName::as_str)
         .collect();
@@ -139,7 +155,7 @@ mod tests {
                     "{status} {shaped}"
                 );
             }
-            let permit = permitted(&rules, &HeaderMap::new(), Vec::new());
+            let permit = permitted(&rules, &HeaderMap::new(), Vec::new(), false);
             assert_eq!(shape(form, &rules, permit).status(), StatusCode::OK);
         }
     }
@@ -153,7 +169,7 @@ mod tests {
         let shaped = shape(
             CheckForm::Target,
             &rules,
-            permitted(&rules, &forwarded, Vec::new()),
+            permitted(&rules, &forwarded, Vec::new(), false),
         );
         assert_eq!(shaped.headers()["x-user-sub"], "ada");
         assert!(!shaped.headers().contains_key("x-other"));

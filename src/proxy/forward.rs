@@ -90,7 +90,9 @@ impl Outbound {
         let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
         let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
         let (message, _) = self.request.into_message();
-        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+        let headers = message.headers();
+        let withheld = self.reply.by_token() && !headers.contains_key(header::AUTHORIZATION);
+        forward_auth::permitted(&gate.header_rules, headers, cookies, withheld)
     }
 
     /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when what it

@@ -165,6 +165,11 @@ impl FailureReply {
         }
     }
 
+    /// Whether the caller came with a bearer token.
+    pub(super) const fn by_token(&self) -> bool {
+        self.by_token
+    }
+
     pub(super) fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }

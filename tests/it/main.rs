@@ -17,6 +17,7 @@ mod support;
 mod ambiguity;
 mod back_channel_logout;
 mod bearer;
+mod bearer_answers;
 mod bearer_attacks;
 mod binding;
 mod callback;
