@@ -100,7 +100,8 @@ impl Visitor {
             .await
     }
 
-    async fn request(
+    /// One request with these fields of its own.
+    pub async fn request(
         &mut self,
         method: Method,
         address: &str,
