@@ -190,9 +190,9 @@ async fn a_machine_calls(version: u8) {
 
 async fn a_users_tokens_of_another_application(version: u8) {
     let mut setting = Setting::new(version).await;
-    let answer = setting.sign_in_at("cli", "c", "admin").await;
+    let signed_in = setting.sign_in_at("cli", "c", "admin").await;
     // Opaque: introspected, and userinfo asked for roles.
-    let opaque = text(&answer, "access_token").to_owned();
+    let opaque = text(&signed_in, "access_token").to_owned();
     let headers = setting.call("/headers", &opaque).await.json();
     assert_eq!(headers["x-user-sub"], json!(["admin0000001"]));
     assert_eq!(headers["x-user-roles"], json!(["admin,editor"]));
@@ -203,7 +203,7 @@ async fn a_users_tokens_of_another_application(version: u8) {
     // By refresh, with the resource: a JWT.
     let refresh = [
         ("grant_type", "refresh_token"),
-        ("refresh_token", text(&answer, "refresh_token")),
+        ("refresh_token", text(&signed_in, "refresh_token")),
         ("resource", API),
         ("scope", "read"),
     ];
@@ -217,7 +217,7 @@ async fn a_users_tokens_of_another_application(version: u8) {
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{refused:?}");
     // An ID token and a refresh token are none.
     for name in ["id_token", "refresh_token"] {
-        let refused = setting.call("/headers", text(&answer, name)).await;
+        let refused = setting.call("/headers", text(&signed_in, name)).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{name}: {refused:?}");
     }
     let answer = setting.sign_in_at("stranger", "s", "admin").await;
