@@ -18,6 +18,7 @@ mod ambiguity;
 mod assertion;
 mod back_channel_logout;
 mod bearer;
+mod bearer_answers;
 mod bearer_attacks;
 mod binding;
 mod callback;
