@@ -83,7 +83,7 @@ fn lay_over(reader: &mut Reader<'_>, sign_in: &mut SignInConfig, entry: &Entry) 
             reader.fail_at(origin.clone(), &path, problem);
         }
         _ => {
-            let near = suggest::nearest(name, KEYS.into_iter());
+            let near = suggest::nearest(name, KEYS);
             let problem = Problem::new("unknown key");
             let problem = problem.maybe_help(near.map(|near| format!("did you mean `{near}`?")));
             reader.fail_at(origin.clone(), &path, problem);
