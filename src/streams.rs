@@ -1,20 +1,25 @@
-//! What is in flight of which session: requests that wait for their answer, answers on their way, WebSockets.
+//! What is in flight of which session or token: requests that wait for their answer, answers on their way, WebSockets.
 //!
 //! Promises that whatever was let pass because of a session ends when that session does: a request without an answer is
 //! told so, an answer is cut short so that nobody takes it for whole, a WebSocket is closed. Stops a sign-out, a
 //! suspension or the end of a session's life from leaving an open stream behind, to a client that does not read as well.
 //! Refuses to know why a session is over; it is told, and looks.
 //!
+//! A bearer token is to a caller what a session is to a user, but is not asked about again: it has an end of its own.
+//!
 //! One for each worker: its lock is contended by nobody but the sweep.
 //!
 //! hyper's graceful shutdown does not see an upgraded connection, so all WebSockets are noted here, without a session too,
 //! and ended when the proxy stops.
+
+mod ground;
 
 use crate::clock::UnixSeconds;
 use crate::session::{Revocations, SessionView};
 use crate::stop::{Reason, Stop};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+pub use ground::{Ground, TokenGround};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,13 +63,13 @@ struct Flights {
 struct Flight {
     kind: Kind,
     stop: Stop,
-    session: Option<Held>,
+    held: Option<Held>,
 }
 
-/// The session that a flight depends on.
+/// What a flight depends on.
 #[derive(Debug)]
 struct Held {
-    view: Arc<SessionView>,
+    ground: Ground,
     until: UnixSeconds,
 }
 
@@ -96,10 +101,10 @@ impl Streams {
         }
     }
 
-    /// Ends what is in flight of sessions that are revoked, or past the end that [`ConnectionStreams::admit`] was told.
+    /// Ends what is in flight of sessions and tokens that are revoked, or past the end that [`ConnectionStreams::admit`] was told.
     /// Says how many it ended; each is counted once.
     pub fn sweep(&self, revocations: &Revocations, now: UnixSeconds) -> usize {
-        self.end_where(|held| now >= held.until || revocations.ended(&held.view.marks()).is_some())
+        self.end_where(|held| now >= held.until || revocations.ended(&held.ground.marks()).is_some())
     }
 
     /// As [`Streams::sweep`], for the end that was told alone.
@@ -109,7 +114,7 @@ impl Streams {
 
     /// Ends what is in flight of the sessions that `is_over` names.
     pub fn end_sessions(&self, is_over: impl Fn(&SessionView) -> bool) -> usize {
-        self.end_where(|held| is_over(&held.view))
+        self.end_where(|held| held.ground.session().is_some_and(|view| is_over(view)))
     }
 
     /// The sessions in flight, each once, that are due for another look. Of several requests of a session the one that was
@@ -117,15 +122,15 @@ impl Streams {
     pub fn sessions_due(&self, is_due: impl Fn(&SessionView) -> bool) -> Vec<Arc<SessionView>> {
         let flights = self.lock();
         let mut due: HashMap<_, &Arc<SessionView>> = HashMap::new();
-        for held in flights.held().filter(|held| is_due(&held.view)) {
-            let latest = due.entry(held.view.id()).or_insert(&held.view);
-            if held.view.checked_at() > latest.checked_at() {
-                *latest = &held.view;
+        for view in flights.sessions().filter(|view| is_due(view)) {
+            let latest = due.entry(view.id()).or_insert(view);
+            if view.checked_at() > latest.checked_at() {
+                *latest = view;
             }
         }
         if !due.is_empty() {
-            for held in flights.held().filter(|held| !is_due(&held.view)) {
-                due.remove(&held.view.id());
+            for view in flights.sessions().filter(|view| !is_due(view)) {
+                due.remove(&view.id());
             }
         }
         due.into_values().cloned().collect()
@@ -135,12 +140,12 @@ impl Streams {
     /// this one.
     pub fn confirmed(&self, session: &Arc<SessionView>) {
         let mut flights = self.lock();
-        let is_older = |held: &&mut Held| {
-            held.view.id() == session.id() && held.view.checked_at() < session.checked_at()
-        };
-        let held = flights.flights_mut().filter_map(|flight| flight.session.as_mut());
-        for held in held.filter(is_older) {
-            held.view = Arc::clone(session);
+        let is_older =
+            |view: &SessionView| view.id() == session.id() && view.checked_at() < session.checked_at();
+        for held in flights.flights_mut().filter_map(|flight| flight.held.as_mut()) {
+            if held.ground.session().is_some_and(|view| is_older(view)) {
+                held.ground = Ground::Session(Arc::clone(session));
+            }
         }
     }
 
@@ -198,7 +203,7 @@ impl Streams {
         let over: Vec<(Kind, Stop)> = self
             .lock()
             .flights_mut()
-            .filter(|flight| flight.session.as_ref().is_some_and(&is_over))
+            .filter(|flight| flight.held.as_ref().is_some_and(&is_over))
             .map(|flight| (flight.kind, flight.stop.clone()))
             .collect();
         let mut ended = 0_usize;
@@ -218,11 +223,11 @@ impl Streams {
         ended
     }
 
-    fn enter(&self, kind: Kind, stop: &Stop, session: Option<Held>) -> InFlight {
+    fn enter(&self, kind: Kind, stop: &Stop, held: Option<Held>) -> InFlight {
         let flight = Flight {
             kind,
             stop: stop.clone(),
-            session,
+            held,
         };
         InFlight {
             place: self.lock().put(flight),
@@ -242,11 +247,11 @@ impl ConnectionStreams {
         self.stop.cuts(task);
     }
 
-    /// Notes a request that is forwarded because of a session, which is over at `until` at the latest. Whoever checked the
-    /// session against the revocations must not have waited for anything since: what is revoked from now on is seen by the
+    /// Notes a request that is forwarded because of a session or a token, which is over at `until` at the latest. Whoever
+    /// checked it against the revocations must not have waited for anything since: what is revoked from now on is seen by the
     /// next sweep.
-    pub fn admit(&self, session: Arc<SessionView>, until: UnixSeconds) -> InFlight {
-        let held = Held { until, view: session };
+    pub fn admit(&self, ground: Ground, until: UnixSeconds) -> InFlight {
+        let held = Held { ground, until };
         self.streams.enter(Kind::Request, &self.stop, Some(held))
     }
 
@@ -320,11 +325,11 @@ impl Flights {
         self.places.iter_mut().flatten()
     }
 
-    fn held(&self) -> impl Iterator<Item = &Held> {
+    fn sessions(&self) -> impl Iterator<Item = &Arc<SessionView>> {
         self.places
             .iter()
             .flatten()
-            .filter_map(|flight| flight.session.as_ref())
+            .filter_map(|flight| flight.held.as_ref()?.ground.session())
     }
 }
 

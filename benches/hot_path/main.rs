@@ -130,6 +130,7 @@ fn judge(table: &RouteTable, claims: &Claims) -> bool {
         subject: "u5x9p2mfkq01",
         claims,
         scopes: None,
+        organization: None,
         identity: ProjectedHeaders::default(),
     });
     matches!(

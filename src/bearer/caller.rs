@@ -8,6 +8,10 @@ use crate::session::SessionId;
 use crate::session::revocation::Marks;
 use serde_json::{Map, Value};
 use std::fmt;
+use std::time::Duration;
+
+/// How much longer than it says a JWT is taken, for clocks that differ (as where it is proved).
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// A caller without a browser.
 #[derive(Clone, PartialEq)]
@@ -105,6 +109,19 @@ impl BearerCaller {
         }
     }
 
+    /// When whatever it is let do is over, streams too.
+    pub fn ends_at(&self) -> UnixSeconds {
+        match self.kind {
+            TokenKind::Jwt => self.expires_at.plus(LEEWAY),
+            TokenKind::Opaque | TokenKind::Personal => self.expires_at,
+        }
+    }
+
+    /// The user's ID; a machine's application ID.
+    pub fn name(&self) -> &str {
+        self.subject.as_deref().unwrap_or(&self.client_id)
+    }
+
     /// The same with the claims of now.
     pub(super) fn renewed(&self, claims: Map<String, Value>, kept: &[ClaimPath]) -> Self {
         Self {
@@ -118,7 +135,7 @@ impl BearerCaller {
         Marks {
             id: SessionId::from_bytes([0; 16]),
             sid: None,
-            subject: self.subject.as_deref().unwrap_or(&self.client_id),
+            subject: self.name(),
             signed_in_at: since,
         }
     }

@@ -62,6 +62,18 @@ impl BearerError {
         }
     }
 
+    /// What happened, for whoever sent the token.
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "one Authorization field with one token is expected",
+            Self::InvalidToken { .. } => {
+                "the access token is malformed, expired, revoked or not for this service"
+            }
+            Self::InsufficientScope { .. } => "the access token is not for this",
+            Self::Unavailable { .. } => "the access token cannot be judged now; it may be good",
+        }
+    }
+
     /// What happened, for the log.
     pub const fn reason(&self) -> &'static str {
         match self {
@@ -82,18 +94,20 @@ impl BearerError {
 
     /// The value of `WWW-Authenticate`; `None` where there is nothing to prove.
     pub fn challenge(&self) -> Option<HeaderValue> {
+        let code = self.code()?;
         let text = match self {
-            Self::InvalidRequest => {
-                r#"Bearer error="invalid_request", error_description="one Authorization field with one token is expected""#.to_owned()
+            Self::InvalidRequest | Self::InvalidToken { .. } => {
+                format!(
+                    r#"Bearer error="{code}", error_description="{}""#,
+                    self.description()
+                )
             }
-            Self::InvalidToken { .. } => {
-                r#"Bearer error="invalid_token", error_description="the access token is malformed, expired, revoked or not for this service""#.to_owned()
+            Self::InsufficientScope { scopes }
+                if scopes.iter().all(|scope| is_scope(scope)) && !scopes.is_empty() =>
+            {
+                format!(r#"Bearer error="{code}", scope="{}""#, scopes.join(" "))
             }
-            Self::InsufficientScope { scopes } if scopes.iter().all(|scope| is_scope(scope)) && !scopes.is_empty() => {
-                format!(r#"Bearer error="insufficient_scope", scope="{}""#, scopes.join(" "))
-            }
-            Self::InsufficientScope { .. } => r#"Bearer error="insufficient_scope""#.to_owned(),
-            Self::Unavailable { .. } => return None,
+            Self::InsufficientScope { .. } | Self::Unavailable { .. } => format!(r#"Bearer error="{code}""#),
         };
         HeaderValue::from_str(&text).ok()
     }

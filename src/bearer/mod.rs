@@ -21,7 +21,7 @@ mod tests;
 
 pub use caller::BearerCaller;
 pub use error::BearerError;
-pub use token::TokenKind;
+pub use token::{TokenKind, is_presented};
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::identity::ClaimPath;
@@ -30,7 +30,7 @@ use crate::session::revocation::Revocations;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 use ask::Questions;
-use http::HeaderMap;
+use http::HeaderValue;
 use known::Known;
 use std::fmt;
 use std::sync::Arc;
@@ -117,12 +117,12 @@ impl Bearers {
         &self.0.settings
     }
 
-    /// Whose token these header fields carry.
+    /// Whose token the `Authorization` fields of a request carry, all of them.
     ///
     /// A JWT costs a hash once it was proved. Any other token that is not known is asked about at Logto, in a task that ends
     /// whoever stops waiting; at most 12 s are waited.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Presented {
-        let token = match token::read(headers) {
+    pub async fn authenticate(&self, fields: &[&HeaderValue]) -> Presented {
+        let token = match token::read(fields) {
             Presentation::None => return Presented::None,
             Presentation::Unreadable(error) => {
                 self.0.parts.metrics.bearer("unreadable", "refused");
@@ -135,6 +135,8 @@ impl Bearers {
             TokenKind::Jwt => self.0.prove(&token).await,
             TokenKind::Opaque | TokenKind::Personal => Inner::ask(&self.0, token).await,
         };
+        // What was learnt while an answer was waited for counts.
+        let result = result.and_then(|caller| self.0.stands(&caller).map(|()| caller));
         let outcome = match &result {
             Ok(_) => "accepted",
             Err(BearerError::Unavailable { .. }) => "unavailable",

@@ -118,9 +118,13 @@ fn headers(token: &str) -> HeaderMap {
     HeaderMap::from_iter([(AUTHORIZATION, value)])
 }
 
+fn fields(headers: &HeaderMap) -> Vec<&HeaderValue> {
+    headers.get_all(AUTHORIZATION).iter().collect()
+}
+
 impl World {
     async fn present(&self, token: &str) -> Result<Arc<BearerCaller>, BearerError> {
-        match self.bearers.authenticate(&headers(token)).await {
+        match self.bearers.authenticate(&fields(&headers(token))).await {
             Presented::Caller(caller) => Ok(caller),
             Presented::Invalid(error) => Err(error),
             Presented::None => panic!("a token was presented"),

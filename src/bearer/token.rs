@@ -6,8 +6,7 @@
 use super::error::BearerError;
 use crate::logto::LONGEST_TOKEN;
 use crate::secret::SecretText;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::HeaderValue;
 use sha2::{Digest, Sha256};
 
 /// Logto's are 43 characters; others may become longer, and a short one would be guessed.
@@ -55,13 +54,14 @@ pub(super) enum Presentation {
     Unreadable(BearerError),
 }
 
-pub(super) fn read(headers: &HeaderMap) -> Presentation {
-    let fields: Vec<&[u8]> = headers
-        .get_all(AUTHORIZATION)
-        .iter()
-        .map(http::HeaderValue::as_bytes)
-        .collect();
-    let Some(after) = fields.iter().find_map(|field| after_scheme(field)) else {
+/// Whether one of a request's `Authorization` fields is for us.
+pub fn is_presented<'a>(mut fields: impl Iterator<Item = &'a HeaderValue>) -> bool {
+    fields.any(|field| after_scheme(field.as_bytes()).is_some())
+}
+
+/// Reads all the `Authorization` fields of a request.
+pub(super) fn read(fields: &[&HeaderValue]) -> Presentation {
+    let Some(after) = fields.iter().find_map(|field| after_scheme(field.as_bytes())) else {
         return Presentation::None;
     };
     // Of two fields the app could read the other one.
@@ -114,14 +114,19 @@ fn token(bytes: &[u8]) -> Result<Token, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn outcome(fields: &[&[u8]]) -> String {
-        let mut headers = HeaderMap::new();
-        for field in fields {
-            headers.append(AUTHORIZATION, HeaderValue::from_bytes(field).unwrap());
-        }
-        match read(&headers) {
+        let fields: Vec<HeaderValue> = fields
+            .iter()
+            .map(|field| HeaderValue::from_bytes(field).unwrap())
+            .collect();
+        let fields: Vec<&HeaderValue> = fields.iter().collect();
+        let read = read(&fields);
+        assert_eq!(
+            is_presented(fields.into_iter()),
+            !matches!(read, Presentation::None)
+        );
+        match read {
             Presentation::None => "none".into(),
             Presentation::Token(token) => format!("{} {}", token.kind.as_str(), token.text.expose()),
             Presentation::Unreadable(error) => error.reason().into(),

@@ -103,8 +103,13 @@ fn route_lines(gate: &Gate) -> Vec<String> {
             (_, Unauthenticated::Redirect) => "goes to the sign-in",
             (_, Unauthenticated::Status401) => "401",
         };
+        let tokens = if gate.settings.of(route).bearer {
+            "bearer tokens count; "
+        } else {
+            ""
+        };
         format!(
-            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  without a session: {without}{}",
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  {tokens}without a session: {without}{}",
             route.access,
             treatment(gate, route)
         )

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::http::RequestTarget;
 use crate::http::host::HostAndPort;
 use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
-use crate::policy::{Caller, Condition, Decision, Reason, RequestFacts, Requirement, User, decide};
+use crate::policy::{Caller, Condition, Decision, Machine, Reason, RequestFacts, Requirement, User, decide};
 use crate::proxy::Gate;
 use crate::session::Presented;
 use ::http::header::COOKIE;
@@ -32,7 +32,8 @@ const INPUT_BYTES: u64 = 1 << 20;
 pub(super) struct ExplainFlags {
     #[command(flatten)]
     config: ConfigFlags,
-    /// The user, as claims in a JSON file; "-" reads standard input. Without this and --cookie nobody is signed in
+    /// The user, as claims in a JSON file; or, where they name a `client_id`, an access token by its claims; "-" reads standard
+    /// input. Without this and --cookie nobody is signed in
     #[arg(long = "as", value_name = "CLAIMS.JSON", conflicts_with = "cookie")]
     claims: Option<PathBuf>,
     /// The user, as a session cookie: the value of a Cookie field, or of the one cookie; "-" reads standard input
@@ -52,13 +53,22 @@ pub(super) struct ExplainFlags {
     request: Vec<String>,
 }
 
-/// A user to judge for.
+/// A caller to judge for.
 struct Person {
+    /// The user; of a program its application ID.
     subject: String,
+    token: Option<Token>,
     claims: Claims,
     identity: ProjectedHeaders,
     /// Where this is known from.
     source: &'static str,
+}
+
+/// What an access token says.
+struct Token {
+    is_machine: bool,
+    scopes: Vec<String>,
+    organization: Option<String>,
 }
 
 /// What ends the command before there is a verdict.
@@ -108,7 +118,7 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
     row(
         "caller",
         match &person {
-            Some(person) => format!("user {} ({})", shown(&person.subject), person.source),
+            Some(person) => format!("{} {} ({})", person.kind(), shown(&person.subject), person.source),
             None => "nobody is signed in".to_owned(),
         },
     );
@@ -131,31 +141,31 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
         );
         return Ok(ExitCode::SUCCESS);
     }
-    Ok(judge(gate, &facts, person))
+    let is_token = person.as_ref().is_some_and(|person| person.token.is_some());
+    Ok(judge(gate, &facts, person, is_token))
 }
 
-fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>) -> ExitCode {
+fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token: bool) -> ExitCode {
     let matched = gate.routes.find(facts);
     let route = matched.route();
     row("route", route);
     row("opens for", &route.access);
-    let (subject, claims, identity) = match &person {
-        Some(person) => (
-            person.subject.as_str(),
-            person.claims.clone(),
-            person.identity.clone(),
-        ),
-        None => ("", Claims::default(), ProjectedHeaders::default()),
+    let takes_tokens = gate.settings.of(route).bearer;
+    let person = person.filter(|person| person.token.is_none() || takes_tokens);
+    if takes_tokens {
+        row("", "a bearer token counts here");
+    } else if is_token {
+        row("", "no bearer token counts here: it is the app's own affair");
+    }
+    let caller = |identity| {
+        person
+            .as_ref()
+            .map_or(Caller::Nobody, |person| person.caller(identity))
     };
-    let caller = |identity| match &person {
-        None => Caller::Nobody,
-        Some(_) => Caller::User(User {
-            subject,
-            claims: &claims,
-            scopes: None,
-            identity,
-        }),
-    };
+    let identity = person
+        .as_ref()
+        .map(|person| person.identity.clone())
+        .unwrap_or_default();
     let conditions = route.requirement().map_or(&[][..], Requirement::conditions);
     for condition in conditions {
         row(
@@ -190,6 +200,51 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>) -> ExitC
             ExitCode::from(REFUSED)
         }
     }
+}
+
+impl Person {
+    fn kind(&self) -> &'static str {
+        match &self.token {
+            Some(token) if token.is_machine => "program",
+            _ => "user",
+        }
+    }
+
+    fn caller(&self, identity: ProjectedHeaders) -> Caller<'_> {
+        let token = self.token.as_ref();
+        let organization = token.and_then(|token| token.organization.as_deref());
+        match token {
+            Some(token) if token.is_machine => Caller::Machine(Machine {
+                client_id: &self.subject,
+                scopes: &token.scopes,
+                organization,
+                identity,
+            }),
+            _ => Caller::User(User {
+                subject: &self.subject,
+                claims: &self.claims,
+                scopes: token.map(|token| token.scopes.as_slice()),
+                organization,
+                identity,
+            }),
+        }
+    }
+}
+
+/// What claims say that are an access token's: they name the application, which no user's do.
+fn token_of(claims: &Claims, subject: &str) -> Option<Token> {
+    let text = |name: &str| claims.members().get(name).and_then(serde_json::Value::as_str);
+    let client_id = text("client_id")?;
+    let of_audience = text("aud").and_then(|audience| audience.strip_prefix("urn:logto:organization:"));
+    Some(Token {
+        is_machine: client_id == subject,
+        scopes: text("scope")
+            .unwrap_or_default()
+            .split_ascii_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        organization: of_audience.or_else(|| text("organization_id")).map(str::to_owned),
+    })
 }
 
 fn condition_line(condition: &Condition, caller: &Caller<'_>, address: Option<IpAddr>) -> String {
@@ -259,12 +314,23 @@ fn from_claims(path: &Path, gate: &Gate) -> Result<Person, Stop> {
     if subject.is_empty() {
         return Err(wrong(format_args!("{place}: the claims have no `sub`")));
     }
+    let token = token_of(&claims, subject);
+    let is_machine = token.as_ref().is_some_and(|token| token.is_machine);
     Ok(Person {
         subject: subject.to_owned(),
-        identity: gate.header_rules.project(&claims),
-        // As a session would have them.
+        identity: if is_machine {
+            gate.header_rules.project_program(subject)
+        } else {
+            gate.header_rules.project(&claims)
+        },
+        source: if token.is_some() {
+            "claims of an access token, if it is a good one"
+        } else {
+            "claims of a file"
+        },
+        token,
+        // As a session or a token would have them.
         claims: claims.keep_only(&gate.rechecks.kept_claims),
-        source: "claims of a file",
     })
 }
 
@@ -288,6 +354,7 @@ fn from_cookie(given: &str, gate: &Gate) -> Result<Person, Stop> {
     match gate.cookies.open(&headers, Clock::system().now()) {
         Presented::Session(view, _) => Ok(Person {
             subject: view.subject().to_owned(),
+            token: None,
             claims: view.claims(),
             identity: view.headers(&gate.header_rules),
             source: "a session, unless it was ended",

@@ -18,6 +18,7 @@ mod error;
 mod file;
 mod node;
 mod reader;
+mod registered;
 mod resolve;
 mod secret;
 mod source;

@@ -107,6 +107,10 @@ pub struct LogtoConfig {
     pub app_secrets: Vec<SecretText>,
     /// Scopes, `openid` first, none twice; never `offline_access`, which `refresh` speaks of.
     pub scopes: Vec<String>,
+    /// Audiences of JWT access tokens that callers may present, none twice.
+    pub resources: Vec<String>,
+    /// Applications, beside `app_id`, whose opaque access tokens callers may present; none twice.
+    pub trusted_clients: Vec<String>,
     /// What sessions are confirmed with.
     pub refresh: RefreshMode,
     /// When userinfo is called.
@@ -273,39 +277,9 @@ pub enum HeaderEncoding {
     Base64,
 }
 
-impl Config {
-    /// The redirect URI: what Logto must have registered, to the letter.
-    pub fn redirect_uri(&self) -> String {
-        self.public_url.url_of(&self.endpoints.callback)
-    }
-
-    /// The post sign-out redirect URI that Logto must have registered.
-    pub fn post_sign_out_redirect_uri(&self) -> String {
-        self.public_url.url_of(&self.endpoints.after_sign_out)
-    }
-
-    /// The back-channel logout URI to register in Logto, which must be able to reach it.
-    pub fn back_channel_logout_uri(&self) -> String {
-        self.public_url.url_of(&self.endpoints.back_channel_logout)
-    }
-
-    /// The endpoint URL of the webhook to make in Logto; `None` when webhooks are not received.
-    pub fn webhook_url(&self) -> Option<String> {
-        self.webhook_signing_key.as_ref()?;
-        Some(self.public_url.url_of(&self.endpoints.webhook))
-    }
-}
-
 impl LogtoConfig {
     /// Whether Logto is asked for social identities.
     pub fn asks_identities(&self) -> bool {
         self.scopes.iter().any(|scope| scope == "identities")
-    }
-}
-
-impl EndpointPaths {
-    /// Ends sessions that the page of sessions lists.
-    pub fn sessions_revoke(&self) -> String {
-        format!("{}/revoke", self.sessions)
     }
 }

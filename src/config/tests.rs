@@ -1,6 +1,7 @@
 //! The configuration as a whole: defaults, table, documentation, precedence, and what errors may say.
 
 mod access;
+mod callers;
 mod cors;
 mod errors;
 mod in_step;

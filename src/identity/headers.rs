@@ -60,8 +60,10 @@ pub enum Source {
     /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
     /// every request.
     Host,
-    /// The same value for every signed-in user.
+    /// The same value for every caller who is known.
     Constant(HeaderValue),
+    /// The ID of the application, when a program calls as itself and no user.
+    ClientId,
 }
 
 /// One header towards the upstream.
@@ -185,6 +187,14 @@ impl HeaderRules {
         ])
     }
 
+    /// The header of programs, which have no claims. Beside it they are given constants alone.
+    pub fn programs() -> Vec<HeaderRule> {
+        vec![HeaderRule {
+            name: HeaderName::from_static("x-client-id"),
+            source: Source::ClientId,
+        }]
+    }
+
     /// Tells one set of claim rules from another: values made under one fingerprint fit no other.
     pub const fn fingerprint(&self) -> u64 {
         self.fingerprint
@@ -199,7 +209,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::Host => None,
+            Source::Constant(_) | Source::ClientId | Source::Host => None,
         });
         paths.collect()
     }
@@ -220,7 +230,20 @@ impl HeaderRules {
                     let value = encoding.write(claims.at(path)?, join)?;
                     Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::Host => None,
+                Source::Constant(_) | Source::ClientId | Source::Host => None,
+            });
+        ProjectedHeaders::collect(values)
+    }
+
+    /// Makes the header values of a program that calls as itself: whatever its token claims, none of a user's.
+    pub fn project_program(&self, client_id: &str) -> ProjectedHeaders {
+        let values = self
+            .rules
+            .iter()
+            .zip(0_u8..)
+            .filter_map(|(rule, position)| match rule.source {
+                Source::ClientId => Some((position, HeaderValue::from_str(client_id).ok()?)),
+                Source::Claim { .. } | Source::Constant(_) | Source::Host => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -249,11 +272,11 @@ impl HeaderRules {
         self.owned.strip(headers);
     }
 
-    /// The headers whose value is the same for every signed-in user.
+    /// The headers whose value is the same for every caller who is known.
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::Host => None,
+            Source::Claim { .. } | Source::ClientId | Source::Host => None,
         })
     }
 
@@ -264,12 +287,12 @@ impl HeaderRules {
         }
     }
 
-    /// The name of the claim rule at a position.
-    pub(super) fn claim_header(&self, position: u8) -> Option<&HeaderName> {
+    /// The name of the rule at a position, where its value is projected.
+    pub(super) fn projected_header(&self, position: u8) -> Option<&HeaderName> {
         self.rules
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
-                Source::Claim { .. } => Some(&rule.name),
+                Source::Claim { .. } | Source::ClientId => Some(&rule.name),
                 Source::Constant(_) | Source::Host => None,
             })
     }
@@ -320,6 +343,7 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
             }
             // Constants and what a request says are not in the projected values; only their position counts.
             Source::Constant(_) | Source::Host => feed(&mut hash, b""),
+            Source::ClientId => feed(&mut hash, b"client id"),
         }
     }
     let digest: [u8; 32] = hash.finalize().into();

@@ -1,4 +1,4 @@
-//! Header values made of one user's claims, in the form in which a session carries them.
+//! Header values that say who one caller is, in the form in which a session carries them.
 //!
 //! Promises that putting them on a request copies no value: all are slices of one buffer. Refuses to know claims and
 //! encodings. They belong to the rules they were made by; whoever keeps them keeps the rules' fingerprint beside them.
@@ -15,7 +15,7 @@ const LONGEST_VALUE: usize = 16 * 1024;
 /// In place of a length: the value is that of an earlier position, which follows in 1 byte.
 const SAME_AS: u16 = u16::MAX;
 
-/// Values for the claim rules of a [`HeaderRules`], by the rules' position.
+/// Values for the rules of a [`HeaderRules`] that are projected, by the rules' position.
 ///
 /// As bytes: for each value the rule's position (1 byte), its length (2 bytes, big-endian) and itself. A value that was there
 /// before is not written again, for several headers may say the same and all of it travels in a cookie.
@@ -108,7 +108,7 @@ impl ProjectedHeaders {
     /// Puts the values, and the rules' constants, on a request, in place of anything that is there under their names.
     pub fn apply(&self, rules: &HeaderRules, headers: &mut HeaderMap) {
         for (position, value) in self.values() {
-            if let Some(name) = rules.claim_header(position) {
+            if let Some(name) = rules.projected_header(position) {
                 headers.insert(name.clone(), value);
             }
         }

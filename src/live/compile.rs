@@ -157,6 +157,7 @@ fn assemble(
         },
         endpoints,
         cookies,
+        bearers: lasting.bearers,
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,

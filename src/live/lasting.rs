@@ -5,10 +5,11 @@
 
 use super::error::CompileError;
 use super::organizations::live_organizations;
-use super::parts::{kept_claims, logto_settings};
+use super::parts::{bearer_settings, kept_claims, logto_settings};
 use super::routes::claims_of_conditions;
 use super::store::store_settings;
 use super::upstreams::upstreams;
+use crate::bearer::{self, Bearers};
 use crate::clock::{Clock, UnixSeconds};
 use crate::config::Config;
 use crate::endpoints::{Callbacks, SignInLimiter};
@@ -34,6 +35,8 @@ pub(super) struct Lasting {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
+    /// What is known of bearer tokens; `None` where no route takes any.
+    pub(super) bearers: Option<Bearers>,
     pub(super) organizations: Option<LiveOrganizations>,
     /// What sessions keep, and since when.
     pub(super) kept_claims: Vec<ClaimPath>,
@@ -53,23 +56,34 @@ impl Lasting {
         tasks: &Tasks,
         metrics: &Metrics,
     ) -> Result<Self, CompileError> {
+        let logto = Logto::new(
+            logto_settings(config, rules)?,
+            clock.clone(),
+            tasks.clone(),
+            metrics.clone(),
+        )?;
+        let store = Store::open(
+            store_settings(config),
+            clock.clone(),
+            tasks.clone(),
+            metrics.clone(),
+        )?;
+        let kept_claims = kept_claims(rules, claims_of_conditions(config)?)?;
+        let parts = bearer::Parts {
+            logto: logto.clone(),
+            revocations: Arc::clone(store.revocations()),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+        };
         let (upstreams, route_upstreams) = upstreams(config)?;
         Ok(Self {
-            logto: Logto::new(
-                logto_settings(config, rules)?,
-                clock.clone(),
-                tasks.clone(),
-                metrics.clone(),
-            )?,
-            store: Store::open(
-                store_settings(config),
-                clock.clone(),
-                tasks.clone(),
-                metrics.clone(),
-            )?,
+            bearers: bearer_settings(config, &kept_claims).map(|settings| Bearers::new(settings, parts)),
+            logto,
+            store,
             ledger: Arc::default(),
             organizations: live_organizations(config, None)?,
-            kept_claims: kept_claims(rules, claims_of_conditions(config)?)?,
+            kept_claims,
             claims_since: clock.now(),
             upstreams: Arc::new(upstreams),
             route_upstreams,
@@ -92,8 +106,23 @@ impl Lasting {
         let endpoints = &gate.endpoints;
         let (upstreams, route_upstreams) = upstreams(config)?;
         let kept_claims = kept_claims(rules, claims_of_conditions(config)?)?;
+        let (logto, is_kept) = logto_after(config, rules, previous, gate)?;
+        let known = gate.bearers.as_ref().filter(|_| is_kept);
         Ok(Self {
-            logto: logto_after(config, rules, previous, gate)?,
+            bearers: bearer_settings(config, &kept_claims).map(|settings| {
+                let parts = bearer::Parts {
+                    logto: logto.clone(),
+                    revocations: Arc::clone(endpoints.store.revocations()),
+                    clock: gate.clock.clone(),
+                    tasks: endpoints.tasks.clone(),
+                    metrics: gate.metrics.clone(),
+                };
+                match known.filter(|known| *known.settings() == settings) {
+                    Some(known) => known.clone(),
+                    None => Bearers::new(settings, parts),
+                }
+            }),
+            logto,
             // Workers know their pools by these very allocations.
             upstreams: upstreams.after(&gate.upstreams),
             route_upstreams,
@@ -120,18 +149,18 @@ impl Lasting {
 }
 
 /// The client of Logto: the same when nothing about it changed. A new one at the same Logto knows from the start what
-/// the old one learnt; the old one ends with the last request that holds its gate.
+/// the old one learnt; the old one ends with the last request that holds its gate. Says whether it is the same.
 fn logto_after(
     config: &Config,
     rules: &HeaderRules,
     previous: &Config,
     gate: &Gate,
-) -> Result<Logto, CompileError> {
+) -> Result<(Logto, bool), CompileError> {
     let old = logto_settings(previous, &gate.header_rules)?;
     let new = logto_settings(config, rules)?;
     let known = &gate.endpoints.logto;
     if old == new {
-        return Ok(known.clone());
+        return Ok((known.clone(), true));
     }
     let is_same_logto = is_same_logto(&old, &new);
     let logto = Logto::new(
@@ -143,7 +172,7 @@ fn logto_after(
     if is_same_logto {
         logto.learn_from(known);
     }
-    Ok(logto)
+    Ok((logto, false))
 }
 
 /// Whether what one client learnt of Logto holds for the other: asked at the same place, and trusted for the same

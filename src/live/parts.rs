@@ -3,6 +3,7 @@
 use super::error::CompileError;
 use super::routes::claims_of_conditions;
 use super::serving::WorkerSettings;
+use crate::bearer;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, SignInDefaults};
 use crate::identity::claims::ClaimPath;
@@ -21,6 +22,9 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
     // Without the scope Logto gives no identities, and asking userinfo for them would be in vain.
     if config.logto.asks_identities() {
         rules.extend(HeaderRules::hugging_face());
+    }
+    if config.takes_bearer() {
+        rules.extend(HeaderRules::programs());
     }
     for preset in &config.header_presets {
         rules.extend(preset.rules());
@@ -94,6 +98,15 @@ pub(super) fn kept_claims(
         }
     }
     Ok(kept)
+}
+
+/// Whose tokens count; `None` where no route takes any.
+pub(super) fn bearer_settings(config: &Config, kept_claims: &[ClaimPath]) -> Option<bearer::Settings> {
+    config.takes_bearer().then(|| bearer::Settings {
+        resources: config.logto.resources.clone(),
+        clients: config.logto.trusted_clients.clone(),
+        kept_claims: kept_claims.to_vec(),
+    })
 }
 
 pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {

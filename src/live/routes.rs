@@ -46,6 +46,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 /// How requests are treated, by route.
 pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> Result<SettingsTable, CompileError> {
     let otherwise = RouteSettings {
+        bearer: false,
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
         cors: None,
@@ -53,6 +54,7 @@ pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> Result<Se
     let mut routes = Vec::new();
     for (route, upstream) in config.routes.iter().zip(upstreams) {
         routes.push(RouteSettings {
+            bearer: route.takes_bearer(),
             upstream,
             upstream_host: upstreams::host(&route.upstream_host),
             cors: match &route.cors {

@@ -38,6 +38,8 @@ pub struct User<'a> {
     pub claims: &'a Claims,
     /// Scopes of the access token that the request came with; `None` with a session.
     pub scopes: Option<&'a [String]>,
+    /// The organization that this access token is for. Such a token counts in that one alone.
+    pub organization: Option<&'a str>,
     /// What the upstream is told about the user.
     pub identity: ProjectedHeaders,
 }

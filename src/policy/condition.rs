@@ -76,6 +76,10 @@ impl Condition {
             }
             Self::Organization(id) => match caller {
                 Caller::Machine(machine) => holds(machine.organization == Some(id)),
+                Caller::User(User {
+                    organization: Some(token),
+                    ..
+                }) => holds(token == id),
                 _ => {
                     let organizations = claim(user(caller)?.claims, "organizations")?;
                     holds(texts(organizations).any(|organization| organization == id))

@@ -25,7 +25,7 @@ pub enum Condition {
     AnyRole(Vec<String>),
     /// `all_roles`: claim `roles` names every one of these.
     AllRoles(Vec<String>),
-    /// `organization`: claim `organizations` names this ID, or a program's access token is for it.
+    /// `organization`: claim `organizations` names this ID, or the caller's access token is for it.
     Organization(String),
     /// `any_organization_role`: claim `organization_roles` names one of these.
     AnyOrganizationRole {

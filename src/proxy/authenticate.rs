@@ -2,6 +2,7 @@
 
 use super::pipeline::Gate;
 use super::record::Record;
+use crate::bearer::BearerCaller;
 use crate::clock::UnixSeconds;
 use crate::endpoints::Seen;
 use crate::identity::{Claims, ProjectedHeaders};
@@ -32,6 +33,8 @@ pub(super) struct Standing {
     pub(super) identity: Option<ProjectedHeaders>,
     /// That session, as last confirmed; the cookie may be older.
     pub(super) session: Option<Arc<SessionView>>,
+    /// The bearer token of a caller who came with one; there is no session then.
+    pub(super) token: Option<Arc<BearerCaller>>,
     /// Session cookies that the answer sets.
     pub(super) renewal: Vec<HeaderValue>,
     /// Whether the cookies are to be taken away.
@@ -83,6 +86,7 @@ impl Standing {
         Self {
             identity: None,
             session: None,
+            token: None,
             renewal: Vec::new(),
             refused: false,
             renewable: false,
@@ -92,6 +96,21 @@ impl Standing {
     fn refused() -> Self {
         Self {
             refused: true,
+            ..Self::nobody()
+        }
+    }
+
+    /// A caller by a bearer token. Any cookies of the request count for nothing.
+    pub(super) fn by_token(gate: &Gate, caller: Arc<BearerCaller>) -> Self {
+        let rules = &gate.header_rules;
+        let identity = if caller.is_machine {
+            rules.project_program(&caller.client_id)
+        } else {
+            rules.project(&caller.claims)
+        };
+        Self {
+            identity: Some(identity),
+            token: Some(caller),
             ..Self::nobody()
         }
     }
@@ -146,20 +165,31 @@ impl Standing {
 
     /// What Logto says of the user. Reads JSON: not for every request.
     pub(super) fn claims(&self) -> Claims {
-        self.session
-            .as_ref()
-            .map(|session| session.claims())
-            .unwrap_or_default()
+        match (&self.session, &self.token) {
+            (Some(session), _) => session.claims(),
+            (None, Some(token)) => token.claims.clone(),
+            (None, None) => Claims::default(),
+        }
+    }
+
+    /// Who it is, for the log: the user, or a program by its application ID.
+    pub(super) fn subject(&self) -> Option<&str> {
+        match (&self.session, &self.token) {
+            (Some(session), _) => Some(session.subject()),
+            (None, token) => token.as_ref().map(|token| token.name()),
+        }
     }
 
     /// The caller as policy takes it.
     pub(super) fn caller<'a>(&'a self, claims: &'a Claims, identity: ProjectedHeaders) -> policy::Caller<'a> {
-        match &self.session {
-            None => policy::Caller::Nobody,
-            Some(session) => policy::Caller::User(policy::User {
+        match (&self.session, &self.token) {
+            (None, None) => policy::Caller::Nobody,
+            (None, Some(token)) => token_caller(token, claims, identity),
+            (Some(session), _) => policy::Caller::User(policy::User {
                 subject: session.subject(),
                 claims,
                 scopes: None,
+                organization: None,
                 identity,
             }),
         }
@@ -177,6 +207,29 @@ impl Standing {
                 answer.append(header::SET_COOKIE, line);
             }
         }
+    }
+}
+
+fn token_caller<'a>(
+    token: &'a BearerCaller,
+    claims: &'a Claims,
+    identity: ProjectedHeaders,
+) -> policy::Caller<'a> {
+    let organization = token.organization.as_deref();
+    match &token.subject {
+        Some(subject) => policy::Caller::User(policy::User {
+            subject,
+            claims,
+            scopes: Some(&token.scopes),
+            organization,
+            identity,
+        }),
+        None => policy::Caller::Machine(policy::Machine {
+            client_id: &token.client_id,
+            scopes: &token.scopes,
+            organization,
+            identity,
+        }),
     }
 }
 

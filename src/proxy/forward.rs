@@ -3,7 +3,7 @@
 use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
-use crate::clock::monotonic;
+use crate::clock::{UnixSeconds, monotonic};
 use crate::endpoints::forward_auth;
 use crate::http::body::Body;
 use crate::http::cors::CorsGrant;
@@ -11,7 +11,7 @@ use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use crate::session::SessionView;
-use crate::streams::{ConnectionStreams, InFlight};
+use crate::streams::{ConnectionStreams, Ground, InFlight, TokenGround};
 use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
@@ -27,8 +27,8 @@ pub(super) struct Outbound {
     request: UpstreamRequest,
     upstream: UpstreamId,
     reply: respond::FailureReply,
-    /// The session it depends on.
-    session: Option<Arc<SessionView>>,
+    /// What it depends on, and the end of that.
+    ground: Option<(Ground, UnixSeconds)>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
     /// What the answer tells scripts of other origins.
@@ -44,10 +44,10 @@ struct Renewal {
 }
 
 impl Outbound {
-    /// Joins the request with its permit, with the session that it passes because of, and with the cookies that its answer
+    /// Joins the request with its permit, with the session or token that it passes because of, and with the cookies that its answer
     /// sets.
     pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
-        let reply = respond::FailureReply::of(&clean);
+        let reply = respond::FailureReply::of(&clean, standing.token.is_some());
         let is_check = clean.check().is_some();
         let settings = gate.settings.of(permit.route());
         let request = UpstreamRequest::new(
@@ -57,8 +57,10 @@ impl Outbound {
             &settings.upstream_host,
             |name| gate.cookies.is_own(name),
         );
+        // What is let pass without regard to who asks does not end with a session either.
+        let ground = permit.identity().and_then(|_| ground(gate, &standing));
         let Standing { session, renewal, .. } = standing;
-        let renewal = session.clone().filter(|_| !renewal.is_empty()).map(|session| {
+        let renewal = session.filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {
                 lines: renewal,
                 session,
@@ -68,8 +70,7 @@ impl Outbound {
             request,
             upstream: settings.upstream,
             reply,
-            // What is let pass without regard to who asks does not end with a session either.
-            session: session.filter(|_| permit.identity().is_some()),
+            ground,
             renewal,
             is_check,
             cors: None,
@@ -92,7 +93,8 @@ impl Outbound {
         forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
     }
 
-    /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when the session ends first.
+    /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when what it
+    /// depends on ends first.
     #[allow(
         clippy::result_large_err,
         reason = "boxed, each answer would cost an allocation"
@@ -110,12 +112,12 @@ impl Outbound {
             request,
             upstream,
             reply,
-            session,
+            ground,
             renewal,
             cors,
             is_check: _,
         } = self;
-        let in_flight = session.map(|session| admit(&gate, streams, session));
+        let in_flight = ground.map(|(ground, until)| streams.admit(ground, until));
         let (message, client_side) = request.into_message();
         let stop = in_flight.as_ref().map(|in_flight| in_flight.stop().clone());
         let stopped = poll_fn(move |context| match &stop {
@@ -132,7 +134,7 @@ impl Outbound {
             let sent = match ended {
                 Err(Some(sent)) => sent,
                 Err(None) => {
-                    let response = reply.session_over(&gate.endpoints);
+                    let response = reply.over(&gate.endpoints);
                     return match cors {
                         Some(cors) => cors.on(response),
                         None => response,
@@ -174,11 +176,19 @@ impl Outbound {
     }
 }
 
-/// Notes a request of a session, which lasts as it says itself, and no longer than sessions last now.
-fn admit(gate: &Gate, streams: &ConnectionStreams, session: Arc<SessionView>) -> InFlight {
+/// What a request depends on, and when that is over. A session lasts as it says itself, and no longer than sessions last now.
+fn ground(gate: &Gate, standing: &Standing) -> Option<(Ground, UnixSeconds)> {
+    if let Some(token) = &standing.token {
+        let ground = TokenGround {
+            subject: token.name().to_owned(),
+            issued_at: token.issued_at,
+        };
+        return Some((Ground::Token(Box::new(ground)), token.ends_at()));
+    }
+    let session = standing.session.as_ref()?;
     let lifetime = gate.cookies.limits().lifetime;
     let until = session.expires_at().min(session.signed_in_at().plus(lifetime));
-    streams.admit(session, until)
+    Some((Ground::Session(Arc::clone(session)), until))
 }
 
 /// Whether a cookie sealed when the request came is still the one to hand out with its answer: an answer may take long, and

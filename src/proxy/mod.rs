@@ -4,6 +4,7 @@
 //! stands there and nowhere else.
 
 mod authenticate;
+mod bearer;
 mod counters;
 mod cross_origin;
 mod forward;

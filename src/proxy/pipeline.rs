@@ -1,15 +1,18 @@
 //! The steps of a request, in order, on one screen.
 
 use super::authenticate::{Standing, authenticate};
+use super::bearer;
 use super::counters::RouteCounters;
 use super::cross_origin;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
 use super::route_settings::SettingsTable;
+use crate::bearer::Bearers;
 use crate::clock::Clock;
 use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
+use crate::http::grpc::Grpc;
 use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
 use crate::policy::{Decision, Matched, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
@@ -34,6 +37,8 @@ pub struct Gate {
     pub endpoints: Endpoints,
     /// The session cookies.
     pub cookies: Arc<SessionCookies>,
+    /// Whose bearer tokens are whose; `None` where no route takes any.
+    pub bearers: Option<Bearers>,
     /// Asking Logto whether sessions still hold.
     pub rechecks: Arc<Rechecks>,
     /// Who may pass where.
@@ -178,6 +183,10 @@ impl Gate {
         pools: &Pools,
         streams: &'a ConnectionStreams,
     ) -> Next<'a> {
+        if let Some(bearers) = bearer::asked(&self, &clean) {
+            let (bearers, pools) = (bearers.clone(), pools.clone());
+            return Next::Own(Box::pin(self.by_token(bearers, clean, record, pools, streams)));
+        }
         let now = self.clock.now();
         let caller = authenticate(&self, clean.headers(), &mut record);
         match caller.due(&self, now) {
@@ -239,10 +248,48 @@ impl Gate {
             self.rechecks.confirm(&view, now).await
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
+        self.settle(clean, standing, record, &pools, streams).await
+    }
+
+    /// Takes a caller by what the bearer token says, and decides.
+    async fn by_token(
+        self: Arc<Self>,
+        bearers: Bearers,
+        mut clean: CleanRequest,
+        mut record: Record,
+        pools: Pools,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
+        match bearer::authenticate(&self, &bearers, &mut clean).await {
+            Ok(standing) => {
+                record.caller(&standing);
+                self.settle(clean, standing, record, &pools, streams).await
+            }
+            Err(error) => {
+                let route = self.matched(&clean).route();
+                record.judged(Fate::SignIn, route, self.counters.of(route));
+                tracing::debug!(reason = error.reason(), "a bearer token lets nobody pass");
+                let grpc = Grpc::of(clean.method(), clean.headers());
+                let mut response = bearer::answer(&error, *clean.method() == Method::HEAD, grpc);
+                respond::close_if_body_unread(clean.has_body(), response.headers_mut());
+                record.finish(response)
+            }
+        }
+    }
+
+    /// Decides, and sees it through.
+    async fn settle(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        standing: Standing,
+        record: Record,
+        pools: &Pools,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
         match Arc::clone(&self).decide(clean, standing, record) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
-            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pools, streams).await),
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, pools, streams).await),
         }
     }
 
@@ -274,6 +321,7 @@ impl Gate {
             Decision::SignIn(route) => {
                 record.judged(Fate::SignIn, route, self.counters.of(route));
                 let unauthenticated = route.unauthenticated;
+                let takes_bearer = self.settings.of(route).bearer;
                 return Next::Own(Box::pin(async move {
                     let mut response = respond::unauthenticated(
                         &self.endpoints,
@@ -282,6 +330,9 @@ impl Gate {
                         standing.renewable,
                     )
                     .await;
+                    if takes_bearer {
+                        bearer::offer(&mut response);
+                    }
                     standing.clear_refused(&self.cookies, clean.headers(), response.headers_mut());
                     record.finish(response)
                 }));
@@ -289,7 +340,7 @@ impl Gate {
             Decision::Refuse(refusal) => {
                 record.judged(Fate::Refused, refusal.route, self.counters.of(refusal.route));
                 self.note_refusal(&clean, &standing, &refusal);
-                let mut response = respond::refused(&self.endpoints, &clean, &standing);
+                let mut response = respond::refused(&self.endpoints, &clean, &standing, &refusal);
                 respond::apply_renewal(response.headers_mut(), standing.renewal);
                 return Next::Answered(record.finish(response));
             }
@@ -304,7 +355,6 @@ impl Gate {
             Reason::Unmet(unmet) => Some(unmet.condition.to_string()),
             Reason::Ambiguous(_) => None,
         };
-        let session = standing.session.as_ref();
         tracing::info!(
             target: "logto_proxy::refusal",
             decision_id = clean.request_id().to_str().ok(),
@@ -312,7 +362,7 @@ impl Gate {
             reason = %refusal.reason,
             asked_for = condition,
             client = clean.client().address.map(tracing::field::display),
-            sub = session.and_then(|session| self.access_log.shown(session.subject())),
+            sub = standing.subject().and_then(|subject| self.access_log.shown(subject)),
             "refused"
         );
     }

@@ -2,6 +2,7 @@
 //!
 //! Queries are left out, since codes and states travel in them; so are cookies and tokens, always.
 
+use super::authenticate::Standing;
 use crate::clock::monotonic;
 use crate::hex::hex;
 use crate::http::body::Body;
@@ -63,6 +64,8 @@ struct Line {
     request_id: Option<HeaderValue>,
     client: Option<std::net::IpAddr>,
     subject: Option<String>,
+    /// The application that a bearer token was given to.
+    client_id: Option<String>,
     fate: Fate,
     route: Option<Arc<Route>>,
 }
@@ -79,6 +82,7 @@ impl Record {
                 request_id: None,
                 client: raw.peer.address.map(|address| address.ip()),
                 subject: None,
+                client_id: None,
                 fate: Fate::Rejected,
                 route: None,
             })
@@ -101,6 +105,19 @@ impl Record {
     pub(super) fn subject(&mut self, subject: &str) {
         if let Some(line) = &mut self.line {
             line.subject = line.settings.shown(subject);
+        }
+    }
+
+    /// Whose bearer token it came with.
+    pub(super) fn caller(&mut self, standing: &Standing) {
+        if let Some(line) = &mut self.line
+            && let Some(token) = &standing.token
+        {
+            line.subject = token
+                .subject
+                .as_deref()
+                .and_then(|subject| line.settings.shown(subject));
+            line.client_id = Some(token.client_id.clone());
         }
     }
 
@@ -170,6 +187,7 @@ impl Drop for Ending {
             route = line.route.as_ref().map(tracing::field::display),
             decision = line.fate.as_str(),
             sub = line.subject,
+            client_id = line.client_id,
             "request"
         );
     }

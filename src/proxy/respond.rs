@@ -1,13 +1,15 @@
 //! The proxy's own words on the way of a proxied request: refusals, 401, upstream failures, renewed cookies.
 
 use super::authenticate::Standing;
+use super::bearer;
+use crate::bearer::BearerError;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
 use crate::http::grpc::Grpc;
 use crate::http::navigation::{self, Audience, Language};
 use crate::http::upgrade::Upgrade;
 use crate::pages::{self, Problem, answer};
-use crate::policy::Unauthenticated;
+use crate::policy::{Refusal, Unauthenticated};
 use crate::request::{CleanRequest, Reject};
 use crate::upstream::{Fault, UpstreamError};
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -72,9 +74,15 @@ pub(super) async fn unauthenticated(
 
 /// Answers somebody who is known and may not pass. It says who they are and nothing of the rule; its id finds the log line
 /// that does.
-pub(super) fn refused(endpoints: &Endpoints, request: &CleanRequest, standing: &Standing) -> Response<Body> {
+pub(super) fn refused(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    standing: &Standing,
+    refusal: &Refusal<'_>,
+) -> Response<Body> {
     let id = request.request_id().to_str().unwrap_or_default();
-    let is_page = matches!(request.upgrade(), Upgrade::None)
+    let is_page = standing.token.is_none()
+        && matches!(request.upgrade(), Upgrade::None)
         && navigation::audience(request.method(), request.headers()) == Audience::Browser;
     let mut response = if is_page {
         let subject = standing.session.as_ref().map_or("", |session| session.subject());
@@ -87,6 +95,9 @@ pub(super) fn refused(endpoints: &Endpoints, request: &CleanRequest, standing: &
         });
         answer::json(StatusCode::FORBIDDEN, &document)
     };
+    if standing.token.is_some() {
+        bearer::explain_refusal(response.headers_mut(), refusal);
+    }
     if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
         grpc.reword(&mut response, "this account has no access");
     }
@@ -138,10 +149,11 @@ pub(super) struct FailureReply {
     language: Language,
     referer: Option<HeaderValue>,
     request_id: HeaderValue,
+    by_token: bool,
 }
 
 impl FailureReply {
-    pub(super) fn of(request: &CleanRequest) -> Self {
+    pub(super) fn of(request: &CleanRequest, by_token: bool) -> Self {
         Self {
             html: navigation::accepts_html(request.headers()),
             is_head: *request.method() == Method::HEAD,
@@ -149,6 +161,7 @@ impl FailureReply {
             language: navigation::language(request.headers()),
             referer: request.headers().get(header::REFERER).cloned(),
             request_id: request.request_id().clone(),
+            by_token,
         }
     }
 
@@ -182,13 +195,19 @@ impl FailureReply {
         response
     }
 
-    /// 401 as for any request without a session: it ended while the request was waiting. The connection is closed, since
-    /// the client may still be sending its body.
-    pub(super) fn session_over(&self, endpoints: &Endpoints) -> Response<Body> {
-        let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head, false);
-        if let Some(grpc) = self.grpc {
-            grpc.reword(&mut response, NO_SESSION);
-        }
+    /// 401 as for any request without a session, or with a token that is no good: it ended while the request was waiting. The
+    /// connection is closed, since the client may still be sending its body.
+    pub(super) fn over(&self, endpoints: &Endpoints) -> Response<Body> {
+        let mut response = if self.by_token {
+            let error = BearerError::InvalidToken { check: "revoked" };
+            bearer::answer(&error, self.is_head, self.grpc)
+        } else {
+            let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head, false);
+            if let Some(grpc) = self.grpc {
+                grpc.reword(&mut response, NO_SESSION);
+            }
+            response
+        };
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
         response

@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSettings {
+    /// Whether callers may come with a bearer token in place of a session.
+    pub bearer: bool,
     /// Where they go.
     pub upstream: UpstreamId,
     /// What Host is named there.

@@ -6,7 +6,7 @@ use crate::http::forwarded::Client;
 use crate::http::host::HostAndPort;
 use crate::http::target::RequestTarget;
 use crate::http::upgrade::Upgrade;
-use ::http::{HeaderMap, HeaderValue, Method};
+use ::http::{HeaderMap, HeaderValue, Method, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -18,6 +18,8 @@ pub struct CleanRequest {
     pub(super) host: HostAndPort,
     pub(super) client: Client,
     pub(super) headers: HeaderMap,
+    /// The client's own, when the proxy sets this field towards the upstream.
+    pub(super) authorization: Vec<HeaderValue>,
     pub(super) body: Incoming,
     pub(super) body_limit: u64,
     pub(super) upgrade: Upgrade,
@@ -74,6 +76,17 @@ impl CleanRequest {
     /// The remaining fields, the client's cookies among them.
     pub const fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// The `Authorization` fields that the client sent, whether or not they go on.
+    pub fn authorization(&self) -> impl Iterator<Item = &HeaderValue> {
+        let going_on = self.headers.get_all(header::AUTHORIZATION);
+        self.authorization.iter().chain(going_on)
+    }
+
+    /// Keeps them from the upstream.
+    pub fn withhold_authorization(&mut self) {
+        self.headers.remove(header::AUTHORIZATION);
     }
 
     /// Whether a WebSocket is asked for.

@@ -94,6 +94,16 @@ impl Sanitizer {
         let mut headers = parts.headers;
         remove_hop_by_hop(&mut headers);
         headers.remove(header::EXPECT);
+        let authorization = match headers.get_all(header::AUTHORIZATION) {
+            fields
+                if self
+                    .header_rules
+                    .is_owned(header::AUTHORIZATION.as_str().as_bytes()) =>
+            {
+                fields.iter().cloned().collect()
+            }
+            _ => Vec::new(),
+        };
         self.header_rules.strip(&mut headers);
         let client = forwarded::client(&headers, peer, &self.trusted_proxies);
         forwarded::write_forwarded(&mut headers, peer, &client, &host, &self.public_origin);
@@ -104,6 +114,7 @@ impl Sanitizer {
             host,
             client,
             headers,
+            authorization,
             body,
             body_limit: self.limits.body_bytes.unwrap_or(u64::MAX),
             upgrade,

@@ -13,6 +13,7 @@
 )]
 
 mod browser;
+mod examples;
 mod logout;
 mod oidc_provider;
 mod outage;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     logout::add_to(&mut scenarios);
     outage::add_to(&mut scenarios);
     browser::add_to(&mut scenarios);
+    examples::add_to(&mut scenarios);
     silent::add_to(&mut scenarios);
     sessions_page::add_to(&mut scenarios);
     scenarios.run()

@@ -46,7 +46,9 @@ fn documents() -> Vec<String> {
         for entry in fs::read_dir(root().join(&folder)).unwrap() {
             let entry = entry.unwrap();
             let path = format!("{folder}{}", entry.file_name().to_str().unwrap());
-            if entry.path().is_dir() && descend {
+            // What an app needs is installed into its own folder.
+            let is_installed = path.ends_with("/node_modules") || path.contains("/.");
+            if entry.path().is_dir() && descend && !is_installed {
                 folders.push((format!("{path}/"), true));
             } else if path.ends_with(".md") {
                 found.push(path);

@@ -80,6 +80,34 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
 }
 
 #[test]
+fn an_access_token_is_judged_by_its_claims() {
+    let routes = r#"
+[[route]]
+path = "/api/*"
+bearer = true
+access = { scope = ["write"], organization = "org1" }
+"#;
+    let machine = r#"{"sub": "job", "client_id": "job", "scope": "read write", "aud": "urn:logto:organization:org1", "name": "x"}"#;
+    let user = r#"{"sub": "user1", "client_id": "cli", "scope": "read", "organization_id": "org1"}"#;
+    #[rustfmt::skip]
+    let cases: &[(&str, &str, i32, &[&str], &str)] = &[
+        (machine, "/api/x", 0, &["program job", "holds   access token with scope \"write\"", "counts here", "x-client-id: job"], "x-user"),
+        (user, "/api/x", 4, &["user user1", "fails   access token with scope \"write\"", "holds   member of organization"], "x-client-id"),
+        (machine, "/x", 3, &["no bearer token counts here", "needs a sign-in"], "x-client-id"),
+    ];
+    for (claims, path, code, said, unsaid) in cases {
+        let setup = Setup::valid("", routes);
+        std::fs::write(setup.path("token.json"), claims).unwrap();
+        let ended = setup.run(&["explain", "--as", "token.json", path]);
+        assert_eq!(ended.code, Some(*code), "{ended:?}");
+        for words in *said {
+            assert!(ended.stdout.contains(words), "no {words:?} in\n{}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains(unsaid), "{unsaid} in\n{}", ended.stdout);
+    }
+}
+
+#[test]
 fn what_cannot_be_judged_is_code_2() {
     let setup = setup();
     std::fs::write(setup.path("list.json"), "[1]").unwrap();

@@ -16,6 +16,8 @@ mod support;
 
 mod ambiguity;
 mod back_channel_logout;
+mod bearer;
+mod bearer_attacks;
 mod binding;
 mod callback;
 mod callback_once;

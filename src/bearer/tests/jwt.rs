@@ -1,6 +1,6 @@
 //! JWT access tokens.
 
-use super::{API, World, headers, world};
+use super::{API, World, fields, headers, world};
 use crate::bearer::{BearerError, Presented, TokenKind};
 use crate::dev::provider::AccessTokenFault;
 use http::HeaderMap;
@@ -74,16 +74,16 @@ async fn wrong_ones_are_refused_without_a_call() {
 #[tokio::test]
 async fn no_token_is_no_caller_and_a_bad_one_never_is_none() {
     let world = world().await;
-    let none = world.bearers.authenticate(&HeaderMap::new()).await;
+    let none = world.bearers.authenticate(&fields(&HeaderMap::new())).await;
     assert!(matches!(none, Presented::None));
     let basic = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Basic dTpw"))]);
     assert!(matches!(
-        world.bearers.authenticate(&basic).await,
+        world.bearers.authenticate(&fields(&basic)).await,
         Presented::None
     ));
     let mut two = headers(&world.jwt(Some("plain")));
     two.append(AUTHORIZATION, HeaderValue::from_static("Basic dTpw"));
-    let two = world.bearers.authenticate(&two).await;
+    let two = world.bearers.authenticate(&fields(&two)).await;
     assert!(matches!(two, Presented::Invalid(BearerError::InvalidRequest)));
     assert_eq!(world.refusal("not.a.token").await, "format");
     assert_eq!(world.refusal("junk").await, "format");

@@ -1,6 +1,6 @@
 //! Many callers at once, and junk in masses.
 
-use super::{World, headers, world};
+use super::{World, fields, headers, world};
 use crate::bearer::{BearerError, Presented};
 use crate::clock;
 use crate::dev::provider::{EndpointFault, Faults};
@@ -38,7 +38,8 @@ async fn a_caller_that_leaves_ends_no_question() {
     let token = world.opaque("app", "admin").await;
     slow(&world);
     let headers = headers(&token);
-    let impatient = world.bearers.authenticate(&headers);
+    let presented = fields(&headers);
+    let impatient = world.bearers.authenticate(&presented);
     assert!(
         tokio::time::timeout(Duration::from_millis(50), impatient)
             .await
@@ -75,7 +76,7 @@ async fn junk_cannot_flood_logto_nor_crowd_out_who_is_known() {
     world.hand.advance(61);
     world.present(&known).await.unwrap();
     let headers = headers(&known);
-    let Presented::Caller(_) = world.bearers.authenticate(&headers).await else {
+    let Presented::Caller(_) = world.bearers.authenticate(&fields(&headers)).await else {
         panic!("crowded out");
     };
 }

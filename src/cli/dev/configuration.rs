@@ -62,6 +62,7 @@ fn load(mut source: Source, flags: &DevFlags, tenant: &Tenant) -> Result<Config,
             .overrides
             .push(("log.access".to_owned(), "true".to_owned()));
     }
+    source.overrides.extend(flags.overrides.iter().cloned());
     config::load(&source).map_err(Failure::Config)
 }
 
@@ -149,6 +150,7 @@ mod tests {
             logto_port: 3001,
             public: Vec::new(),
             direct: None,
+            overrides: Vec::new(),
             access_log: false,
         }
     }

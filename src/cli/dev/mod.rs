@@ -7,7 +7,7 @@ mod configuration;
 
 use super::output::say;
 use super::run::{control_runtime, start_failed, stop_on_signals};
-use super::{FAILED, WRONG_SETUP};
+use super::{FAILED, WRONG_SETUP, key_and_value};
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{self, Config};
@@ -50,6 +50,9 @@ pub(super) struct DevFlags {
     /// Skip Logto's page and go straight to a connector, as social:huggingface
     #[arg(long, value_name = "METHOD")]
     direct: Option<String>,
+    /// Set a key of that file: --set session.recheck=10s
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value, requires = "config")]
+    overrides: Vec<(String, String)>,
     /// Log every request
     #[arg(long)]
     access_log: bool,

@@ -19,6 +19,8 @@ pub struct RouteConfig {
     pub access: Access,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// Whether a bearer token may stand in for a session.
+    pub bearer: bool,
     /// Where its requests go; the one at the top of the file unless it says otherwise.
     pub upstream: UpstreamAddress,
     /// The `Host` seen there.

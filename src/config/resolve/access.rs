@@ -382,9 +382,4 @@ fn warn(reader: &mut Reader<'_>, route: &str, table: &AccessTable, logto: Option
             .warnings
             .push(format!("route {route}: it goes by e-mail address. {what}"));
     }
-    if !table.scope.is_empty() {
-        reader.warnings.push(format!(
-            "route {route}: scope is a matter of access tokens, so nobody passes with a session"
-        ));
-    }
 }

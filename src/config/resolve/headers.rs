@@ -27,6 +27,13 @@ pub const DEFAULT_HEADERS: [&str; 10] = [
     "X-User-HF-Username",
 ];
 
+/// The one of programs, on routes with `bearer`.
+const CLIENT_ID: &str = "X-Client-Id";
+
+fn sent_unasked() -> impl Iterator<Item = &'static str> {
+    DEFAULT_HEADERS.into_iter().chain([CLIENT_ID])
+}
+
 /// What framing, forwarding or the proxy itself depends on, with `-` for every separator.
 const RESERVED: [&str; 31] = [
     "accept-encoding",
@@ -78,9 +85,8 @@ pub(super) fn headers(
     let mut seen: Vec<(String, String, Origin)> = Vec::new();
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     let preset_names: Vec<HeaderName> = presets.iter().flat_map(|preset| preset.names()).collect();
-    let is_sent = |name: &HeaderName| {
-        DEFAULT_HEADERS.iter().any(|default| name == *default) || preset_names.contains(name)
-    };
+    let is_sent =
+        |name: &HeaderName| sent_unasked().any(|default| name == default) || preset_names.contains(name);
     let before = reader.errors.len();
     for entry in entries {
         let path = format!("{KEY}.{}", shown(&entry.name));
@@ -105,7 +111,7 @@ pub(super) fn headers(
             Some(Some(source)) => added.push(HeaderConfig { name, source }),
             Some(None) if is_sent(&name) => removed.push(name),
             Some(None) => {
-                let near = suggest::nearest(&entry.name, DEFAULT_HEADERS);
+                let near = suggest::nearest(&entry.name, sent_unasked());
                 let problem = Problem::new(
                     "this is no default header and none of a preset, so there is nothing to take away",
                 );
@@ -296,7 +302,7 @@ pub(super) fn claim_path(text: &str) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::DEFAULT_HEADERS;
+    use super::{CLIENT_ID, DEFAULT_HEADERS};
     use crate::identity::HeaderRules;
 
     #[test]
@@ -304,5 +310,7 @@ mod tests {
         let sent = HeaderRules::defaults();
         let sent: Vec<&str> = sent.iter().map(|rule| rule.name.as_str()).collect();
         assert_eq!(sent, DEFAULT_HEADERS.map(str::to_ascii_lowercase));
+        let of_programs = HeaderRules::programs().remove(0).name;
+        assert_eq!(of_programs.as_str(), CLIENT_ID.to_ascii_lowercase());
     }
 }

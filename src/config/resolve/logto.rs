@@ -29,6 +29,8 @@ pub(super) fn logto(reader: &mut Reader<'_>) -> Option<LogtoConfig> {
     // A wrong `refresh` has been reported already.
     let offline = refresh.is_none_or(|refresh| refresh == RefreshMode::Offline);
     let scopes = reader.list("logto.scopes", |text| scope(text, offline));
+    let resources = reader.list("logto.resources", resource);
+    let trusted_clients = reader.list("logto.trusted_clients", parse_identifier);
     let userinfo = reader.choice(
         "logto.userinfo",
         &[
@@ -52,6 +54,8 @@ pub(super) fn logto(reader: &mut Reader<'_>) -> Option<LogtoConfig> {
         app_id: app_id?,
         app_secrets: app_secrets?.into_iter().map(|(secret, _)| secret).collect(),
         scopes: all_scopes,
+        resources: once(resources?),
+        trusted_clients: once(trusted_clients?),
         refresh: refresh?,
         userinfo: userinfo?,
         ca: ca?,
@@ -108,6 +112,46 @@ fn scope(text: &str, offline: bool) -> Result<String, Problem> {
     } else {
         Err(Problem::new("not a scope"))
     }
+}
+
+/// Each item once, in order.
+fn once(items: Vec<String>) -> Vec<String> {
+    let mut kept = Vec::with_capacity(items.len());
+    for item in items {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+/// The `aud` of access tokens: an absolute URI without a fragment (RFC 8707 §2), taken to the letter.
+fn resource(text: &str) -> Result<String, Problem> {
+    const LONGEST: usize = 2048;
+    let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !graphic || text.len() > LONGEST || text.contains('#') || Url::parse(text).is_err() {
+        return Err(
+            Problem::new("expected an API indicator: an absolute URI without `#`")
+                .help("as Logto shows it, to the letter: a final `/` counts"),
+        );
+    }
+    let organization = text.strip_prefix("urn:logto:organization:");
+    let is_organization = |id: &str| id == "*" || parse_identifier(id).is_ok();
+    if organization.is_some_and(|id| !is_organization(id)) {
+        return Err(Problem::new(
+            "expected `urn:logto:organization:` and an organization's ID, or `*` for all",
+        ));
+    }
+    if text == "urn:logto:resource:organizations" {
+        return Err(Problem::new("no access token is for this resource")
+            .help("organization tokens are for urn:logto:organization:<id>"));
+    }
+    if organization.is_none() && text.contains('*') {
+        return Err(Problem::new(
+            "a resource is taken to the letter; `*` has no meaning in it",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn sign_in(reader: &mut Reader<'_>) -> Option<SignInConfig> {

@@ -62,6 +62,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         upstream_host: upstream_host.as_ref(),
     };
     let routes = routes::routes(reader, &around);
+    routes::warn_without_bearer(reader, routes.as_deref());
     let upstream_tls = upstream_tls(reader, upstream.as_ref(), routes.as_deref().unwrap_or_default());
     let limits = limits(reader);
     let admin_is_default = !reader.is_given("admin.listen");

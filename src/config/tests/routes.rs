@@ -22,10 +22,7 @@ fn what_a_rule_leans_on_is_said_when_it_is_weak() {
             with_identities("access = { hf_org = [\"x\"] }"),
             "who has left the organization",
         ),
-        (
-            route("access = { scope = [\"x\"] }"),
-            "nobody passes with a session",
-        ),
+        (route("access = { scope = [\"x\"] }"), "add bearer = true"),
         (route("access = { ip = [\"0.0.0.0/0\"] }"), "every address"),
         (
             route("host = \"app.example.com\"\naccess = \"public\""),

@@ -23,6 +23,7 @@ fn asked(condition: &Condition, user_claims: Value) -> Result<(), Why> {
         subject: "user1",
         claims: &claims,
         scopes: None,
+        organization: None,
         identity: ProjectedHeaders::default(),
     };
     condition.check(&Caller::User(user), Some("10.1.2.3".parse().unwrap()))
@@ -273,6 +274,7 @@ fn networks_hold_the_address_that_is_known() {
             subject: "user1",
             claims: &claims,
             scopes: None,
+            organization: None,
             identity: ProjectedHeaders::default(),
         };
         condition.check(

@@ -152,6 +152,27 @@ impl Chromium {
         .await;
     }
 
+    /// Waits until the page has an element.
+    pub async fn appears(&self, selector: &str) {
+        eventually(&format!("{selector} is there"), || async {
+            self.has(selector).await.then_some(())
+        })
+        .await;
+    }
+
+    /// Gives a file to an input of the page.
+    pub async fn upload(&self, selector: &str, file: &std::path::Path) {
+        let input = self
+            .client
+            .find(Locator::Css(selector))
+            .await
+            .unwrap_or_else(|error| panic!("{selector}: {error}"));
+        input
+            .send_keys(&file.to_string_lossy())
+            .await
+            .unwrap_or_else(|error| panic!("{selector} takes no file: {error}"));
+    }
+
     /// Whether the page has an element now.
     pub async fn has(&self, selector: &str) -> bool {
         match self.client.find(Locator::Css(selector)).await {
@@ -215,6 +236,17 @@ impl Chromium {
 
     pub async fn current_tab(&self) -> WindowHandle {
         self.client.window().await.expect("the browser has a tab")
+    }
+
+    /// Shows the tab that was opened last, and closes all others.
+    pub async fn close_tabs_but_last(&self) {
+        let mut tabs = self.client.windows().await.expect("the browser has tabs");
+        let last = tabs.pop();
+        for tab in tabs {
+            self.show_tab(&tab).await;
+            self.client.close_window().await.expect("a tab closes");
+        }
+        self.show_tab(&last.expect("there is a tab")).await;
     }
 
     /// Opens a tab and shows it.

@@ -4,6 +4,7 @@ pub mod app;
 #[path = "../../it/support/balancer.rs"]
 pub mod balancer;
 pub mod chromium;
+pub mod example;
 pub mod oidc_provider;
 pub mod ports;
 pub mod process;

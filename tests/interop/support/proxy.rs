@@ -178,20 +178,17 @@ impl Proxy {
     /// Starts `logto-proxy dev`: the built-in stand-in for Logto, the demo app, and the proxy between them.
     /// `/open` is public.
     pub async fn start_dev() -> Self {
+        Self::start_dev_with(&["--public", "/open"]).await
+    }
+
+    /// The same with other flags.
+    pub async fn start_dev_with(flags: &[&str]) -> Self {
         let place = Place::choose();
         let (port, logto_port) = (place.port.to_string(), free_port().to_string());
-        let arguments = [
-            "dev",
-            "--port",
-            &port,
-            "--logto-port",
-            &logto_port,
-            "--public",
-            "/open",
-        ];
+        let own = ["dev", "--port", &port, "--logto-port", &logto_port];
         let mut proxy = Self {
             program: None,
-            arguments: arguments.map(OsString::from).to_vec(),
+            arguments: own.iter().chain(flags).map(OsString::from).collect(),
             public_url: place.public_url(),
             port: place.port,
             admin: None,

@@ -65,6 +65,7 @@ fn verdict(compiled: &Compiled, request: &str, caller: &str) -> String {
             subject,
             claims,
             scopes: caller.contains("with a token").then_some(&one[..]),
+            organization: None,
             identity: ProjectedHeaders::default(),
         }),
         (None, "nobody") => Caller::Nobody,

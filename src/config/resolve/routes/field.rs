@@ -3,7 +3,7 @@
 use crate::config::error::{Origin, Problem};
 use crate::config::file;
 use crate::config::keys::{Preset, ROUTE_KEYS};
-use crate::config::node::{Entry, Node};
+use crate::config::node::{Entry, Node, Value};
 use crate::config::reader::{Reader, text_of};
 
 /// The value that a route gives a key, or its preset.
@@ -53,4 +53,22 @@ pub(super) fn text<T>(
     reader
         .keep(node.origin.clone(), key, parsed)
         .map(|value| (value, node.origin))
+}
+
+/// `true` or `false`.
+pub(super) fn flag(
+    reader: &mut Reader<'_>,
+    entries: &[Entry],
+    route: &Origin,
+    key: &'static str,
+) -> Option<bool> {
+    let node = field(reader, entries, route, key)?;
+    let read = match node.value {
+        Value::Boolean(boolean) => Ok(boolean),
+        other => Err(Problem::new(format!(
+            "expected true or false, found {}",
+            other.describe()
+        ))),
+    };
+    reader.keep(node.origin, key, read)
 }

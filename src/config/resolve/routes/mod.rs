@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod callers;
 mod cors;
 mod field;
 mod matching;
@@ -15,8 +16,9 @@ use crate::config::model::{
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
+pub(super) use callers::warn_without_bearer;
 use cors::cors;
-use field::{field, text};
+use field::{field, flag, text};
 use matching::{host, methods};
 
 /// What routes are checked against.
@@ -88,6 +90,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
         ));
     }
+    callers::warn(reader, route);
     hugging_face::warn(reader, route, around.hugging_face);
     if route.access == Access::Public && route.cors == Cors::Pass {
         reader.warnings.push(format!(
@@ -175,6 +178,7 @@ fn route(
             ],
         )
     });
+    let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
     let limited_to = methods.as_deref().unwrap_or_default();
@@ -187,6 +191,7 @@ fn route(
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        bearer: bearer?,
         upstream,
         upstream_host,
         timeout: timeout?,

@@ -1,0 +1,83 @@
+//! Callers that come with a bearer token in place of a session, and what they are answered (RFC 6750).
+//!
+//! A token that is no good never falls back to the cookie: whoever sends one says who they want to be.
+
+use super::authenticate::Standing;
+use super::pipeline::Gate;
+use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, TokenKind, is_presented};
+use crate::http::body::Body;
+use crate::http::grpc::Grpc;
+use crate::pages::answer;
+use crate::policy::{Condition, Reason, Refusal};
+use crate::request::CleanRequest;
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What the tokens of a request are judged with, where it has one and its route takes one. Costs other requests a look at
+/// whether there is such a field, and only where some route takes tokens.
+pub(super) fn asked<'g>(gate: &'g Gate, request: &CleanRequest) -> Option<&'g Bearers> {
+    let bearers = gate.bearers.as_ref()?;
+    let takes = || gate.settings.of(gate.matched(request).route()).bearer;
+    (is_presented(request.authorization()) && takes()).then_some(bearers)
+}
+
+/// Whose token it is.
+pub(super) async fn authenticate(
+    gate: &Gate,
+    bearers: &Bearers,
+    request: &mut CleanRequest,
+) -> Result<Standing, BearerError> {
+    let fields: Vec<_> = request.authorization().collect();
+    let caller: Arc<BearerCaller> = match bearers.authenticate(&fields).await {
+        Presented::Caller(caller) => caller,
+        Presented::Invalid(error) => return Err(error),
+        Presented::None => return Err(BearerError::InvalidRequest),
+    };
+    // A JWT was made for the API behind this proxy. Any other token opens more than that: what else the user may do at Logto.
+    if caller.kind != TokenKind::Jwt {
+        request.withhold_authorization();
+    }
+    Ok(Standing::by_token(gate, caller))
+}
+
+/// The answer to a token that lets nobody pass.
+pub(super) fn answer(error: &BearerError, is_head: bool, grpc: Option<Grpc>) -> Response<Body> {
+    let code = error.code().unwrap_or("temporarily_unavailable");
+    let document = json!({ "error": code, "error_description": error.description() });
+    let mut response = answer::json(error.status(), &document);
+    let headers = response.headers_mut();
+    if let Some(challenge) = error.challenge() {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(grpc) = grpc {
+        grpc.reword(&mut response, error.description());
+    }
+    if is_head {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Says that a bearer token would do, too, where a session is missing.
+pub(super) fn offer(response: &mut Response<Body>) {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = BearerError::challenge_without_token();
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+    }
+}
+
+/// Names the scopes that are missing. What else a rule asks for is nobody's business but the operator's.
+pub(super) fn explain_refusal(headers: &mut HeaderMap, refusal: &Refusal<'_>) {
+    if let Reason::Unmet(unmet) = &refusal.reason
+        && let Condition::Scope(scopes) = unmet.condition
+    {
+        let scopes = scopes.clone();
+        if let Some(challenge) = (BearerError::InsufficientScope { scopes }).challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+}
