@@ -1,7 +1,7 @@
 //! `hf_org` as Hugging Face says it: at a sign-in, at every re-check, and when it does not say.
 
 use crate::support::{Browser, World, proxy};
-use logto_proxy::dev::provider::{Control, Faults, Misbehaviour, TokenStorage};
+use logto_proxy::dev::provider::{Connector, Control, Faults, Misbehaviour, TokenStorage};
 use logto_proxy::live::Reloaded;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -23,7 +23,10 @@ async fn world(live_orgs: &str, storage: Option<TokenStorage>) -> World {
         .section(&format!("{text}live_orgs = \"{live_orgs}\""))
         .provider(move |provider| {
             provider.account_center = true;
-            provider.token_storage = storage;
+            provider.connectors = vec![Connector {
+                token_storage: storage,
+                ..Connector::hugging_face()
+            }];
         })
         .start()
         .await;
@@ -234,7 +237,7 @@ async fn without_a_stored_token_the_snapshot_counts_unless_it_is_not_to() {
     assert_eq!(after_recheck(&world, &mut browser).await, 403);
     let mut other = signed_in(&world).await;
     assert_eq!(other.fetch("/lab/x").await.status, 403);
-    world.logto.set_token_storage(Some(STORED));
+    world.logto.set_token_storage("huggingface", Some(STORED));
     join(&world.logto);
     let mut stored = signed_in(&world).await;
     assert_eq!(stored.fetch("/lab/x").await.status, 200);

@@ -12,7 +12,7 @@ use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::dev::demo_app::DemoApp;
-use crate::dev::provider::{Client, HostName, Persona, Provider, ProviderSettings, TokenStorage};
+use crate::dev::provider::{Client, Connector, HostName, Persona, Provider, ProviderSettings, TokenStorage};
 use crate::dev::{self};
 use crate::live::{self, Reloads};
 use crate::secret::SecretText;
@@ -28,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 const APP_ID: &str = "logto-proxy-dev";
 const DEFAULT_PREFIX: &str = "/.logto";
+const HUGGING_FACE_TOKEN_LIFETIME: Duration = Duration::from_secs(8 * 3600);
+/// So short that an app is seen to get a renewed one.
+const ACME_TOKEN_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Flags of the command.
 #[derive(Debug, Args)]
@@ -159,10 +162,10 @@ async fn bind_provider(flags: &DevFlags) -> Result<Provider, Failure> {
         host_name: HostName::Localhost,
         // As docs/hugging-face.md says to set Logto up.
         account_center: true,
-        token_storage: Some(TokenStorage {
-            lifetime: Some(Duration::from_secs(8 * 3600)),
-            renews: true,
-        }),
+        connectors: vec![
+            storing(Connector::hugging_face(), HUGGING_FACE_TOKEN_LIFETIME),
+            storing(Connector::acme(), ACME_TOKEN_LIFETIME),
+        ],
         ..ProviderSettings::default()
     };
     Provider::bind(loopback(flags.logto_port), settings)
@@ -173,6 +176,18 @@ async fn bind_provider(flags: &DevFlags) -> Result<Provider, Failure> {
             error,
             flag: "--logto-port",
         })
+}
+
+/// The connector with "store tokens" on.
+fn storing(connector: Connector, lifetime: Duration) -> Connector {
+    let token_storage = Some(TokenStorage {
+        lifetime: Some(lifetime),
+        renews: true,
+    });
+    Connector {
+        token_storage,
+        ..connector
+    }
 }
 
 /// The application as the README says to register it.

@@ -1,5 +1,5 @@
-//! A Hugging Face account: what its userinfo endpoint says, now and as Logto recorded it at the first sign-in; and the page on
-//! which its owner leaves and joins organizations.
+//! A Hugging Face account: what userinfo says of it, now and as Logto recorded it at the first sign-in; and the page on which its
+//! owner leaves and joins organizations.
 
 use ::http::StatusCode;
 use maud::html;
@@ -8,20 +8,17 @@ use serde_json::{Value, json};
 use super::super::page::{Policy, page};
 use super::super::reply;
 use super::call::Call;
-use super::control::{Control, count};
+use super::control::Control;
 use super::error::Outcome;
 use super::persona::{HuggingFaceAccount, Persona};
 use super::state::Shared;
-
-/// Hugging Face's userinfo endpoint.
-pub(super) const USERINFO_PATH: &str = "/huggingface/oauth/userinfo";
 
 /// Where accounts leave and join organizations.
 pub(super) const ORGANIZATIONS_PATH: &str = "/huggingface/settings/organizations";
 
 impl Persona {
     /// The linked account as it is now.
-    fn hugging_face_today(&self) -> Option<&HuggingFaceAccount> {
+    pub(super) fn hugging_face_today(&self) -> Option<&HuggingFaceAccount> {
         self.hugging_face_now.as_ref().or(self.hugging_face.as_ref())
     }
 }
@@ -45,25 +42,6 @@ impl HuggingFaceAccount {
             "email": self.email, "email_verified": true, "isPro": false, "orgs": orgs,
         })
     }
-}
-
-/// `GET /huggingface/oauth/userinfo` with a token of Hugging Face's: the account as it is now.
-pub(super) fn userinfo(shared: &Shared, call: &Call) -> Outcome {
-    count(&shared.counters.hugging_face_userinfo);
-    let now = shared.now();
-    let state = shared.state();
-    let account = call
-        .bearer_token()
-        .and_then(|token| state.hugging_face_tokens.get(token, now))
-        .and_then(|persona| state.persona(persona))
-        .and_then(Persona::hugging_face_today);
-    Ok(match account {
-        Some(account) => reply::json(StatusCode::OK, &account.userinfo()),
-        None => reply::json(
-            StatusCode::UNAUTHORIZED,
-            &json!({"error": "Invalid credentials in Authorization header"}),
-        ),
-    })
 }
 
 /// `GET /huggingface/settings/organizations`: the organizations that Logto recorded, and which of them an account is in now.

@@ -4,6 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::connector::Connector;
+use super::social_account::SocialAccount;
+
 /// A user of the stand-in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Persona {
@@ -27,6 +30,8 @@ pub struct Persona {
     pub hugging_face: Option<HuggingFaceAccount>,
     /// That account as it is now, where it changed since Logto recorded it.
     pub hugging_face_now: Option<HuggingFaceAccount>,
+    /// Linked accounts at the third parties of generic connectors.
+    pub accounts: Vec<SocialAccount>,
     /// `custom_data`, userinfo only.
     pub custom_data: Map<String, Value>,
     /// Suspended: sign-in is refused on the provider's own page.
@@ -75,7 +80,7 @@ pub(super) enum ClaimsFor {
 }
 
 impl Persona {
-    /// The personas `logto-proxy dev` starts with: `plain`, `admin`, `huggingface`, `suspended`.
+    /// The personas `logto-proxy dev` starts with: `plain`, `admin`, `huggingface`, `acme`, `suspended`.
     pub fn built_in() -> Vec<Self> {
         let plain = Self {
             username: Some("plain".into()),
@@ -122,6 +127,20 @@ impl Persona {
             }),
             ..Self::new("huggingface", "hfaceuser001")
         };
+        let acme_account = json!({
+            "uid": 1001, "login": "acme-user", "display_name": "Acme User", "mail": "acme@example.org",
+            "avatar_url": "https://example.org/acme.png", "projects": ["anvil", "rocket"],
+        });
+        let acme = Self {
+            name: Some("Acme User".into()),
+            email: Some("acme@example.org".into()),
+            picture: Some("https://example.org/acme.png".into()),
+            accounts: vec![SocialAccount::linked(
+                &Connector::acme(),
+                acme_account.as_object().cloned().unwrap_or_default(),
+            )],
+            ..Self::new("acme", "acmeuser0001")
+        };
         let suspended = Self {
             username: Some("suspended".into()),
             name: Some("Suspended User".into()),
@@ -129,7 +148,7 @@ impl Persona {
             suspended: true,
             ..Self::new("suspended", "suspended001")
         };
-        vec![plain, admin, hugging_face, suspended]
+        vec![plain, admin, hugging_face, acme, suspended]
     }
 
     /// A persona with no data but its key and id.
@@ -145,6 +164,7 @@ impl Persona {
             organizations: Vec::new(),
             hugging_face: None,
             hugging_face_now: None,
+            accounts: Vec::new(),
             custom_data: Map::new(),
             suspended: false,
             access_denied: false,
@@ -233,19 +253,6 @@ impl Persona {
                 |organization| json!({"id": organization.id, "name": organization.name, "description": null}),
             )
             .collect()
-    }
-
-    fn identities(&self) -> Value {
-        let Some(account) = &self.hugging_face else {
-            return json!({});
-        };
-        json!({"huggingface": {
-            "userId": account.user_id,
-            "details": {
-                "id": account.user_id, "name": account.name, "email": account.email, "avatar": account.picture,
-                "rawData": account.userinfo(),
-            },
-        }})
     }
 }
 

@@ -12,15 +12,19 @@ use std::time::Duration;
 
 use super::super::reply::{self, Reply};
 use super::call::{Call, Refused};
+use super::connector::Place;
 use super::control::count;
 use super::error::{Failure, OidcError, Outcome};
 use super::extra_parameters::is_sign_in_page;
 use super::fault::{EndpointFault, Misbehaviour};
 use super::state::Shared;
 use super::{
-    authorize, discovery, end_session, hugging_face, hugging_face_account, revocation, sign_in, token,
-    userinfo, vault,
+    authorize, discovery, end_session, hugging_face_account, revocation, sign_in, social, social_account,
+    token, userinfo, vault,
 };
+
+/// Hugging Face's userinfo endpoint, which can be made to fail.
+const HUGGING_FACE_USERINFO_PATH: &str = "/huggingface/oauth/userinfo";
 
 const BEFORE_THE_CUT: Duration = Duration::from_millis(50);
 
@@ -90,23 +94,33 @@ async fn handle(shared: &Shared, call: &Call) -> Outcome {
         "/register" | "/identifier-register" if get => sign_in::show_register(shared, call),
         "/register" if post => sign_in::submit_register(shared, call),
         "/unknown-session" if get => Ok(sign_in::unknown_session()),
-        hugging_face::AUTHORIZE_PATH if get => hugging_face::consent(shared, call),
-        hugging_face::AUTHORIZE_PATH if post => hugging_face::decide(shared, call),
-        hugging_face::CALLBACK_PATH if get => hugging_face::callback(shared, call),
-        hugging_face_account::USERINFO_PATH if get => hugging_face_account::userinfo(shared, call),
         hugging_face_account::ORGANIZATIONS_PATH if get => hugging_face_account::organizations(shared),
         hugging_face_account::ORGANIZATIONS_PATH if post => {
             hugging_face_account::change_organizations(shared, call)
         }
         path if get && is_sign_in_page(path) => sign_in::show(shared, call),
-        path => match (path.strip_prefix("/oidc/auth/"), path.strip_prefix("/direct/")) {
+        path => match (path.strip_prefix("/oidc/auth/"), vault_target(path)) {
             (Some(interaction), _) if get => authorize::resume(shared, call, interaction),
-            (_, Some(target)) if get => hugging_face::direct(shared, call, target),
-            _ => match vault_target(path) {
-                Some(target) if get => vault::stored_token(shared, call, target),
-                _ => Ok(unrecognized(call)),
-            },
+            (_, Some(target)) if get => vault::stored_token(shared, call, target),
+            _ => by_connector(shared, call),
         },
+    }
+}
+
+/// What belongs to a social connector or to the third party it leads to.
+fn by_connector(shared: &Shared, call: &Call) -> Outcome {
+    let get = call.method == Method::GET;
+    let found = shared.state().connector_at(&call.path);
+    match found {
+        Some((connector, Place::Direct)) if get => social::begin(shared, call, &connector),
+        Some((connector, Place::Callback)) if get => social::callback(shared, call, &connector),
+        Some((connector, Place::Authorize)) if get => social::consent(shared, call, &connector),
+        Some((connector, Place::Authorize)) if call.method == Method::POST => {
+            social::decide(shared, call, &connector)
+        }
+        Some((connector, Place::Userinfo)) if get => social_account::userinfo(shared, call, &connector),
+        None if get && call.path.starts_with("/direct/") => social::fall_back(shared, call),
+        _ => Ok(unrecognized(call)),
     }
 }
 
@@ -164,7 +178,7 @@ fn next_fault(shared: &Shared, call: &Call) -> EndpointFault {
         ("/oidc/me", _) => &mut faults.userinfo,
         ("/oidc/token/revocation", _) => &mut faults.revocation,
         ("/oidc/token/introspection", _) => &mut faults.introspection,
-        (hugging_face_account::USERINFO_PATH, _) => &mut faults.hugging_face_userinfo,
+        (HUGGING_FACE_USERINFO_PATH, _) => &mut faults.hugging_face_userinfo,
         (path, _) if vault_target(path).is_some() => &mut faults.stored_token,
         _ => return EndpointFault::default(),
     };
@@ -245,7 +259,7 @@ fn count_only(shared: &Shared, path: &str) {
         "/oidc/me" => count(&counters.userinfo),
         "/oidc/token/revocation" => count(&counters.revocation),
         "/oidc/token/introspection" => count(&counters.introspection),
-        hugging_face_account::USERINFO_PATH => count(&counters.hugging_face_userinfo),
+        HUGGING_FACE_USERINFO_PATH => count(&counters.hugging_face_userinfo),
         path if vault_target(path).is_some() => count(&counters.stored_tokens),
         _ => count(&counters.discovery),
     }

@@ -4,9 +4,9 @@ use crate::clock::Clock;
 use crate::secret::SecretText;
 use std::time::Duration;
 
+use super::connector::Connector;
 use super::persona::{Organization, Persona};
 use super::resource::{ApiResource, Permission};
-use super::vault::TokenStorage;
 
 /// Everything decided before the provider starts.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ pub struct ProviderSettings {
     pub organization_permissions: Vec<Permission>,
     /// Whether the Account API answers. Logto: off.
     pub account_center: bool,
-    /// How a sign-in through Hugging Face stores its token, if it does. Logto: not.
-    pub token_storage: Option<TokenStorage>,
+    /// The social connectors.
+    pub connectors: Vec<Connector>,
     /// Which name of this machine the issuer and the pages use.
     pub host_name: HostName,
     /// ID tokens as Logto before 1.42 makes them: `typ` in the header, `at_hash` in the payload.
@@ -46,7 +46,7 @@ impl Default for ProviderSettings {
             resources: Vec::new(),
             organization_permissions: Vec::new(),
             account_center: false,
-            token_storage: None,
+            connectors: Connector::built_in(),
             host_name: HostName::Address,
             legacy_id_token_shape: false,
             session_ttl: Duration::from_secs(14 * 86_400),

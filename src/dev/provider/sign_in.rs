@@ -11,9 +11,10 @@ use url::form_urlencoded::byte_serialize;
 use super::super::page::{Policy, page};
 use super::super::reply::{self, Reply};
 use super::call::{BROWSER_COOKIE, Call};
+use super::connector::Connector;
 use super::error::Outcome;
-use super::hugging_face;
 use super::persona::Persona;
+use super::social;
 use super::state::{Interaction, Shared, State, interaction_key};
 use crate::clock::UnixSeconds;
 
@@ -40,13 +41,19 @@ pub(super) fn show(shared: &Shared, call: &Call) -> Outcome {
     Ok(sign_in_page(&mut state, call, shared.now(), None))
 }
 
-/// `POST /sign-in?app_id=…` with `persona=<key>` or `social=huggingface`.
+/// `POST /sign-in?app_id=…` with `persona=<key>` or `social=<target>`.
 pub(super) fn submit(shared: &Shared, call: &Call) -> Outcome {
     let now = shared.now();
-    if call.form.get("social") == Some("huggingface") {
-        return hugging_face::begin(shared, call);
-    }
     let mut state = shared.state();
+    let connector = call
+        .form
+        .get("social")
+        .and_then(|target| state.connector(target))
+        .cloned();
+    if let Some(connector) = connector {
+        drop(state);
+        return social::begin(shared, call, &connector);
+    }
     let chosen = call
         .form
         .get("persona")
@@ -185,10 +192,12 @@ fn sign_in_page(state: &mut State, call: &Call, now: UnixSeconds, problem: Optio
             @for persona in &state.personas {
                 button type="submit" name="persona" value=(persona.key) id={ "persona-" (persona.key) } {
                     strong { (persona.label()) }
-                    span.dim { (describe(persona)) }
+                    span.dim { (describe(persona, &state.connectors)) }
                 }
             }
-            button.primary type="submit" name="social" value="huggingface" id="continue-with-huggingface" { "Continue with Hugging Face" }
+            @for connector in &state.connectors {
+                button.primary type="submit" name="social" value=(connector.target) id={ "continue-with-" (connector.target) } { "Continue with " (connector.name) }
+            }
         }
         p { "No account yet? " a href={ "/register?" (query) } id="create-account" { "Create one" } "." }
     };
@@ -238,7 +247,7 @@ fn alert(problem: Option<&str>) -> Markup {
     html! { @if let Some(problem) = problem { p.alert role="alert" { (problem) } } }
 }
 
-fn describe(persona: &Persona) -> String {
+fn describe(persona: &Persona, connectors: &[Connector]) -> String {
     let mut facts: Vec<String> = persona.email.iter().cloned().collect();
     if !persona.roles.is_empty() {
         facts.push(format!("roles: {}", persona.roles.join(", ")));
@@ -246,8 +255,10 @@ fn describe(persona: &Persona) -> String {
     if !persona.organizations.is_empty() {
         facts.push(format!("{} organizations", persona.organizations.len()));
     }
-    if persona.hugging_face.is_some() {
-        facts.push("Hugging Face account".to_owned());
+    for connector in connectors {
+        if persona.account_name(&connector.target).is_some() {
+            facts.push(format!("{} account", connector.name));
+        }
     }
     if persona.suspended {
         facts.push("suspended".to_owned());

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::connector::Connector;
 use super::control::Counters;
 use super::delivery::Delivery;
 use super::error::Failure;
@@ -17,11 +18,11 @@ use super::machine::PersonalAccessToken;
 use super::persona::Persona;
 use super::resource::{ApiResource, Permission};
 use super::settings::{Client, ProviderSettings};
-use super::vault::{StoredToken, TokenStorage};
+use super::vault::StoredToken;
 use super::webhook::Hook;
 use crate::clock::{Clock, UnixSeconds};
 
-/// How long a pending sign-in, sign-out or Hugging Face visit lives.
+/// How long a pending sign-in, sign-out or visit to a third party lives.
 pub(super) const INTERACTION_TTL: Duration = Duration::from_secs(3_600);
 /// How long a grant lives at most.
 const GRANT_TTL: Duration = Duration::from_secs(180 * 86_400);
@@ -66,7 +67,7 @@ impl Shared {
                 resources: settings.resources,
                 organization_permissions: settings.organization_permissions,
                 account_center: settings.account_center,
-                token_storage: settings.token_storage,
+                connectors: settings.connectors,
                 ..State::default()
             }),
         })
@@ -105,20 +106,20 @@ pub(super) struct State {
     pub(super) refresh_tokens: Expiring<RefreshToken>,
     /// By the confirmation page's secret.
     pub(super) sign_outs: Expiring<SignOut>,
-    /// Visits to the Hugging Face screen by `state`: browser and client.
-    pub(super) hugging_face_visits: Expiring<(String, String)>,
-    /// Codes of the Hugging Face screen: persona's key.
-    pub(super) hugging_face_codes: Expiring<String>,
+    /// Visits to third parties' screens by `state`.
+    pub(super) social_visits: Expiring<SocialVisit>,
+    /// Codes of those screens.
+    pub(super) social_codes: Expiring<AccountOwner>,
     pub(super) resources: Vec<ApiResource>,
     pub(super) organization_permissions: Vec<Permission>,
     /// By the token itself. Tests make them, no request does.
     pub(super) personal_access_tokens: HashMap<String, PersonalAccessToken>,
     pub(super) account_center: bool,
-    pub(super) token_storage: Option<TokenStorage>,
+    pub(super) connectors: Vec<Connector>,
     /// By persona and target.
     pub(super) stored_tokens: HashMap<(String, String), StoredToken>,
-    /// Tokens of Hugging Face's: persona's key.
-    pub(super) hugging_face_tokens: Expiring<String>,
+    /// Tokens that third parties issued.
+    pub(super) third_party_tokens: Expiring<AccountOwner>,
     pub(super) grants_revoked: u64,
     pub(super) last_authorization: Vec<(String, String)>,
     /// Sessions opened so far; the next one's number.
@@ -180,6 +181,21 @@ pub(super) struct Interaction {
     pub(super) request: AuthorizationRequest,
     /// Who has signed in; the next visit to `/oidc/auth/<id>` finishes it.
     pub(super) chosen: Option<String>,
+}
+
+/// A browser on its way through a third party.
+pub(super) struct SocialVisit {
+    /// The connector's.
+    pub(super) target: String,
+    pub(super) browser: String,
+    pub(super) client_id: String,
+}
+
+/// Whose account a third party's code or token is for.
+pub(super) struct AccountOwner {
+    /// The connector's.
+    pub(super) target: String,
+    pub(super) persona: String,
 }
 
 /// What a user let a client do.

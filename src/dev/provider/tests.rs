@@ -1,6 +1,7 @@
 //! The provider driven over real sockets, by a browser and a relying party made for it.
 
 mod browser;
+mod connectors;
 mod deliveries;
 mod end_session;
 mod faults;

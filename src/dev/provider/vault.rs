@@ -1,7 +1,7 @@
 //! The Secret Vault: tokens of third parties that a connector stored, given back through the Account API.
 //!
-//! Logto's own Hugging Face connector does not store tokens; a generic OAuth 2.0 connector with the target `huggingface` does,
-//! and that is what stands here once [`TokenStorage`] is on.
+//! Logto's own Hugging Face connector does not store tokens; a generic OAuth 2.0 connector does. One with the target
+//! `huggingface` is what stands for it here once it has a [`TokenStorage`].
 
 use ::http::StatusCode;
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ use super::super::reply;
 use super::call::Call;
 use super::control::{Control, count};
 use super::error::{Failure, Outcome};
-use super::state::{Shared, State, random_token};
+use super::state::{AccountOwner, Shared, State, random_token};
 use crate::clock::UnixSeconds;
 
 /// Before the target in the path.
 pub(super) const PATH_PREFIX: &str = "/api/my-account/identities/";
 /// Behind it.
 pub(super) const PATH_SUFFIX: &str = "/access-token";
-/// How long a token without an end lives at Hugging Face.
+/// How long a token without an end lives at the third party.
 const ENDLESS: Duration = Duration::from_secs(3_650 * 86_400);
 
 /// How the connector stores tokens.
@@ -46,12 +46,19 @@ pub(super) fn store(
     storage: TokenStorage,
     now: UnixSeconds,
 ) -> Result<String, Failure> {
-    let access_token = format!("hf_oauth_{}", random_token()?);
+    let prefix = state
+        .connector(target)
+        .map_or("", |connector| &connector.token_prefix);
+    let access_token = format!("{prefix}{}", random_token()?);
     let ends = storage.lifetime.map(|lifetime| now.plus(lifetime));
     let known_until = ends.unwrap_or(now.plus(ENDLESS));
+    let owner = AccountOwner {
+        target: target.to_owned(),
+        persona: persona.to_owned(),
+    };
     state
-        .hugging_face_tokens
-        .insert(access_token.clone(), persona.to_owned(), known_until, now);
+        .third_party_tokens
+        .insert(access_token.clone(), owner, known_until, now);
     let stored = StoredToken {
         access_token: access_token.clone(),
         ends,
@@ -98,7 +105,7 @@ fn answer(shared: &Shared, call: &Call, target: &str) -> Result<Result<Value, Re
         return Ok(Err((StatusCode::NOT_FOUND, code)));
     };
     if stored.ends.is_none_or(|ends| now < ends) {
-        return Ok(Ok(body(&stored, now)));
+        return Ok(Ok(body(&state, target, &stored, now)));
     }
     if !stored.storage.renews {
         // Logto deletes it, so that the next call finds none.
@@ -108,13 +115,13 @@ fn answer(shared: &Shared, call: &Call, target: &str) -> Result<Result<Value, Re
     }
     store(&mut state, &key.0, target, stored.storage, now)?;
     let renewed = state.stored_tokens.get(&key).ok_or(Failure::Internal)?;
-    Ok(Ok(body(renewed, now)))
+    Ok(Ok(body(&state, target, renewed, now)))
 }
 
-fn body(stored: &StoredToken, now: UnixSeconds) -> Value {
+fn body(state: &State, target: &str, stored: &StoredToken, now: UnixSeconds) -> Value {
     let mut body = json!({
         "access_token": stored.access_token,
-        "scope": "openid profile email",
+        "scope": state.connector(target).map(|connector| &connector.scope),
         "token_type": "bearer",
     });
     if let (Some(ends), Some(members)) = (stored.ends, body.as_object_mut()) {
@@ -127,11 +134,6 @@ impl Control {
     /// Turns the Account Center on or off; with it off the Account API answers 400.
     pub fn set_account_center(&self, on: bool) {
         self.shared.state().account_center = on;
-    }
-
-    /// From now on a sign-in through Hugging Face stores the token that came of it; `None`: none does.
-    pub fn set_token_storage(&self, storage: Option<TokenStorage>) {
-        self.shared.state().token_storage = storage;
     }
 
     /// Stores a new token of a persona at a target; the token. `None` without such a persona.
@@ -161,7 +163,7 @@ impl Control {
         };
         stored.ends = Some(now);
         let token = stored.access_token.clone();
-        state.hugging_face_tokens.remove(&token, now);
+        state.third_party_tokens.remove(&token, now);
         true
     }
 

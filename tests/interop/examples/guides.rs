@@ -1,8 +1,13 @@
 //! The apps of Logto's own guides with the SDK taken out: they have a home page for everybody, with the URLs of the guide,
 //! and a page for signed-in users.
 
-use crate::support::example::Example;
+use serde_json::json;
+
+use crate::support::example::{Example, ExampleApp};
+use crate::support::oidc_provider::OidcProvider;
+use crate::support::proxy::{Deployment, Place};
 use crate::support::runner::Scenarios;
+use crate::support::visitor::Visitor;
 
 struct Guide {
     name: &'static str,
@@ -49,6 +54,40 @@ const GUIDES: [Guide; 4] = [
 pub fn add_to(scenarios: &mut Scenarios) {
     for guide in GUIDES {
         scenarios.add(format!("examples::{}", guide.name), || visit(guide));
+    }
+    scenarios.add("examples::flask_sessions_survive_restarts", restarts);
+}
+
+/// The app, the proxy and even both may start again: nobody has to sign in twice, and what the SDK kept in the app's session
+/// is nowhere to be lost.
+async fn restarts() {
+    let mut app = ExampleApp::start("flask").await;
+    let place = Place::choose();
+    let settings = json!({ "always_issue_refresh_token": true });
+    let provider = OidcProvider::start_with(9, &place.public_url(), settings).await;
+    let home = "[[route]]\npath = \"/\"\naccess = \"optional\"";
+    let deployment = Deployment::new(&place, &app.address(), &provider).section(home);
+    let mut proxy = deployment.start().await;
+    let mut visitor = Visitor::new();
+    let page = visitor.sign_in(&proxy.url("/protected"), "plain").await;
+    let sub = page.json()["sub"].clone();
+    assert!(sub.is_string(), "{page:?}");
+
+    for round in ["app", "proxy", "both"] {
+        if round != "app" {
+            proxy.terminate().await;
+        }
+        if round != "proxy" {
+            app.restart().await;
+        }
+        if round != "app" {
+            proxy.restart().await;
+        }
+        visitor = visitor.reconnected();
+        let page = visitor.open(&proxy.url("/protected")).await;
+        assert_eq!(page.json()["sub"], sub, "{round}: {page:?}");
+        let home = visitor.open(&proxy.url("/")).await;
+        assert!(home.body.contains("Signed in as"), "{round}: {home:?}");
     }
 }
 

@@ -57,7 +57,7 @@ pub fn add_to(scenarios: &mut Scenarios) {
     for space in SPACES {
         scenarios.add(format!("examples::{}", space.name), move || visit(space));
         let name = format!("examples::{}_used_for_long", space.name);
-        scenarios.add_patient(name, move || use_for_long(space));
+        scenarios.add_lasting(name, use_for(), move || use_for_long(space));
     }
 }
 

@@ -38,6 +38,11 @@ impl ExampleApp {
     /// Ends it, if it runs, and starts it again.
     pub async fn restart(&mut self) {
         self.program = None;
+        // Its workers hold its socket until they are gone, too.
+        eventually("the app lets go of its port", || async {
+            (!connects(Ipv4Addr::LOCALHOST, self.port).await).then_some(())
+        })
+        .await;
         let mut command = Command::new(folder("run"));
         command
             .args(["--app", &self.name])

@@ -23,6 +23,7 @@ struct Scenario {
     name: String,
     /// Whether it mostly waits.
     patient: bool,
+    limit: Duration,
     body: Body,
 }
 
@@ -36,7 +37,7 @@ impl Scenarios {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.push(name.into(), false, scenario);
+        self.push(name.into(), false, SCENARIO_LIMIT, scenario);
     }
 
     /// Adds one that mostly waits, and measures nothing that others running beside it could disturb.
@@ -44,15 +45,37 @@ impl Scenarios {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.push(name.into(), true, scenario);
+        self.push(name.into(), true, SCENARIO_LIMIT, scenario);
     }
 
-    fn push<F>(&mut self, name: String, patient: bool, scenario: impl FnOnce() -> F + Send + 'static)
-    where
+    /// The same for one that takes this long by its nature.
+    pub fn add_lasting<F>(
+        &mut self,
+        name: impl Into<String>,
+        lasts: Duration,
+        scenario: impl FnOnce() -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.push(name.into(), true, SCENARIO_LIMIT + lasts, scenario);
+    }
+
+    fn push<F>(
+        &mut self,
+        name: String,
+        patient: bool,
+        limit: Duration,
+        scenario: impl FnOnce() -> F + Send + 'static,
+    ) where
         F: Future<Output = ()> + Send + 'static,
     {
         let body: Body = Box::new(move || Box::pin(scenario()));
-        self.0.push(Scenario { name, patient, body });
+        self.0.push(Scenario {
+            name,
+            patient,
+            limit,
+            body,
+        });
     }
 
     /// Runs all, or those whose names contain the words given on the command line.
@@ -124,9 +147,11 @@ impl Scenarios {
 impl Scenario {
     /// Runs it and prints how it went; its name and whether it passed.
     fn report(self) -> (String, bool) {
-        let Self { name, body, .. } = self;
+        let Self {
+            name, limit, body, ..
+        } = self;
         let started = monotonic();
-        let outcome = run_one(body);
+        let outcome = run_one(body, limit);
         let seconds = (monotonic() - started).as_secs_f32();
         match &outcome {
             Ok(()) => println!("test {name} ... ok ({seconds:.1} s)"),
@@ -137,7 +162,7 @@ impl Scenario {
 }
 
 /// Each scenario gets a runtime of its own, so that nothing it started survives into the next.
-fn run_one(scenario: Body) -> Result<(), String> {
+fn run_one(scenario: Body, limit: Duration) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -145,14 +170,14 @@ fn run_one(scenario: Body) -> Result<(), String> {
         .expect("a runtime starts");
     let outcome = runtime.block_on(async {
         let mut task = runtime.spawn(scenario());
-        match tokio::time::timeout(SCENARIO_LIMIT, &mut task).await {
+        match tokio::time::timeout(limit, &mut task).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if error.is_panic() => Err("see above".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => {
                 task.abort();
                 let _ = task.await;
-                Err(format!("still running after {} s", SCENARIO_LIMIT.as_secs()))
+                Err(format!("still running after {} s", limit.as_secs()))
             }
         }
     });

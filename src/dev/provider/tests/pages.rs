@@ -12,7 +12,7 @@ async fn the_sign_in_page_has_a_button_for_each_persona() {
     let mut browser = world.browser();
     let page_path = browser.get(&world.authorize(&[])).await.location().to_owned();
     let page = browser.get(&page_path).await;
-    for key in ["plain", "admin", "huggingface", "suspended"] {
+    for key in ["plain", "admin", "huggingface", "acme", "suspended"] {
         assert!(
             page.body
                 .contains(&format!(r#"name="persona" value="{key}" id="persona-{key}""#)),

@@ -200,7 +200,7 @@ async fn a_sign_in_through_hugging_face_stores_its_token() {
         404,
         "storage is off"
     );
-    world.control.set_token_storage(Some(HOUR));
+    world.control.set_token_storage("huggingface", Some(HOUR));
     assert!(stored(&world, &sign_in().await).await.status.is_success());
     let first = world.control.stored_token("huggingface", "huggingface");
     sign_in().await;
