@@ -8,7 +8,9 @@ mod routes;
 pub use cors::{Cors, CorsTable};
 pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
-pub use routes::{Access, AccessTable, ClaimCondition, ClaimValue, RouteConfig, Unauthenticated};
+pub use routes::{
+    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, Unauthenticated,
+};
 
 use super::value::{
     DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, SignInParameter, UpstreamAddress,

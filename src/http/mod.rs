@@ -15,6 +15,7 @@ pub mod host;
 pub mod method_override;
 pub mod navigation;
 pub mod request_id;
+pub mod rewrite;
 pub mod target;
 pub mod upgrade;
 pub mod user_agent;
@@ -26,6 +27,7 @@ pub use framing::{FramingError, check_framing};
 pub use hop_by_hop::remove_hop_by_hop;
 pub use host::{HostAndPort, HostError, request_host};
 pub use navigation::{Audience, Language};
+pub use rewrite::Rewrite;
 pub use target::{Ambiguity, RequestTarget, TargetError};
 pub use upgrade::{Upgrade, UpgradeError, requested_upgrade};
 

@@ -248,6 +248,19 @@ impl HeaderRules {
         ProjectedHeaders::collect(values)
     }
 
+    /// The same rules, with further names that clients may not send.
+    pub fn owning(mut self, names: &[HeaderName]) -> Self {
+        self.owned = OwnedNames::new(self.rules.iter().map(|rule| &rule.name).chain(names));
+        self
+    }
+
+    /// Is this a name that tells who the user is, by a rule or by custom, in whatever spelling?
+    pub fn carries(&self, name: &[u8]) -> bool {
+        let folded = fold(name);
+        let is_rule = |rule: &HeaderRule| folded_equals(rule.name.as_str().as_bytes(), &folded);
+        self.rules.iter().any(is_rule) || OwnedNames::new(std::iter::empty()).contains(name)
+    }
+
     /// The owned names that there is a word for, each once: those of the rules, of the default headers, and the single ones that
     /// are always owned. Whole families are owned besides.
     pub fn names(&self) -> Vec<HeaderName> {

@@ -161,7 +161,7 @@ fn assemble(
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),
         routes,
-        settings: settings(config, lasting.route_upstreams)?,
+        settings: settings(config, &header_rules, lasting.route_upstreams)?,
         header_rules,
         upstreams: lasting.upstreams,
         access_log: AccessLog {

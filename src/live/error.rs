@@ -38,6 +38,12 @@ pub enum CompileError {
     /// An access table that asks for nothing.
     #[error("[[route]] access: a table without a condition")]
     NoCondition,
+    /// What a route puts in the place of its path's beginning.
+    #[error("[[route]]: strip_prefix or rewrite is a path that can be read in more than one way")]
+    Rewrite,
+    /// A header that says who the user is.
+    #[error("[[route]] set_headers: `{0}` is one that the proxy tells apps who the user is by")]
+    SetHeader(::http::HeaderName),
     /// What a route tells scripts of other origins.
     #[error("[[route]] cors: {0}")]
     Cors(#[from] CorsError),

@@ -1,7 +1,7 @@
 //! The parts of a gate, each from its section of the configuration.
 
 use super::error::CompileError;
-use super::routes::claims_of_conditions;
+use super::routes::{claims_of_conditions, names_set};
 use super::serving::WorkerSettings;
 use crate::bearer;
 use crate::config::{self, Config};
@@ -53,7 +53,7 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
             source,
         });
     }
-    Ok(HeaderRules::new(rules)?)
+    Ok(HeaderRules::new(rules)?.owning(&names_set(config)))
 }
 
 pub(super) fn keyring(config: &Config) -> Result<KeyRing, CompileError> {

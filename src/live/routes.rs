@@ -2,16 +2,18 @@
 
 use super::error::CompileError;
 use super::upstreams;
-use crate::config::{self, AccessTable, ClaimValue, Config};
+use crate::config::{self, AccessTable, ClaimValue, Config, RewriteConfig, RouteConfig};
+use crate::http::Rewrite;
 use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
-use crate::identity::ClaimPath;
+use crate::identity::{ClaimPath, HeaderRules};
 use crate::policy::{
     Access, Condition, EmailProof, HostPattern, Methods, OrganizationProof, PathPattern, Requirement, Route,
     RouteTable, Unauthenticated,
 };
 use crate::proxy::{RouteSettings, SettingsTable};
 use crate::upstream::UpstreamId;
+use ::http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -44,26 +46,78 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
 }
 
 /// How requests are treated, by route.
-pub(super) fn settings(config: &Config, upstreams: Vec<UpstreamId>) -> Result<SettingsTable, CompileError> {
+pub(super) fn settings(
+    config: &Config,
+    rules: &HeaderRules,
+    upstreams: Vec<UpstreamId>,
+) -> Result<SettingsTable, CompileError> {
     let otherwise = RouteSettings {
         bearer: false,
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
-        cors: None,
+        ..RouteSettings::default()
     };
-    let mut routes = Vec::new();
-    for (route, upstream) in config.routes.iter().zip(upstreams) {
-        routes.push(RouteSettings {
+    let routes = config.routes.iter().zip(upstreams);
+    let routes = routes.map(|(route, upstream)| {
+        Ok(RouteSettings {
             bearer: route.takes_bearer(),
             upstream,
             upstream_host: upstreams::host(&route.upstream_host),
+            rewrite: route.rewrite.as_ref().map(rewrite).transpose()?,
+            set_headers: set_headers(route, rules)?,
             cors: match &route.cors {
                 config::Cors::Off | config::Cors::Pass => None,
                 config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
             },
-        });
+        })
+    });
+    let routes: Result<_, CompileError> = routes.collect();
+    Ok(SettingsTable::new(otherwise, routes?))
+}
+
+fn rewrite(config: &RewriteConfig) -> Result<Rewrite, CompileError> {
+    Rewrite::new(config.segments, &config.beginning).ok_or(CompileError::Rewrite)
+}
+
+fn set_headers(
+    route: &RouteConfig,
+    rules: &HeaderRules,
+) -> Result<Vec<(HeaderName, HeaderValue)>, CompileError> {
+    let mut fields = route.set_headers.clone();
+    if let Some((name, _)) = fields
+        .iter()
+        .find(|(name, _)| rules.carries(name.as_str().as_bytes()))
+    {
+        return Err(CompileError::SetHeader(name.clone()));
     }
-    Ok(SettingsTable::new(otherwise, routes))
+    let rewrite = route.rewrite.as_ref();
+    if let Some(prefix) = rewrite.and_then(|rewrite| rewrite.stripped.as_deref()) {
+        let escaped = Rewrite::new(0, prefix).ok_or(CompileError::Rewrite)?;
+        let value = HeaderValue::from_str(escaped.beginning()).map_err(|_| CompileError::Rewrite)?;
+        fields.push((HeaderName::from_static("x-forwarded-prefix"), value));
+    }
+    Ok(fields)
+}
+
+/// Names of `set_headers` that no client may send anywhere, lest it passes on one route for what is set on another. What
+/// browsers and libraries send by themselves is not among them.
+pub(super) fn names_set(config: &Config) -> Vec<HeaderName> {
+    let is_common = |name: &HeaderName| {
+        let name = name.as_str();
+        let families = ["accept", "if-"];
+        let common = [
+            "authorization",
+            "cache-control",
+            "origin",
+            "pragma",
+            "referer",
+            "user-agent",
+        ];
+        common.contains(&name) || families.iter().any(|family| name.starts_with(family))
+    };
+    let names = config.routes.iter().flat_map(|route| &route.set_headers);
+    let names = names.map(|(name, _)| name.clone());
+    names.filter(|name| !is_common(name)).collect()
 }
 
 fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {

@@ -8,6 +8,7 @@ use super::authenticate::Standing;
 use super::forward::Outbound;
 use super::pipeline::{Gate, Next};
 use super::record::Record;
+use super::respond;
 use crate::http::body::Body;
 use crate::http::cors::{CorsGrant, CorsPolicy, Preflight};
 use crate::pages::answer;
@@ -43,8 +44,10 @@ pub(super) fn preflight<'a>(
         return Err((clean, record));
     };
     record.judged(Fate::Forwarded, route, gate.counters.of(route));
-    let outbound = Outbound::new(gate, clean, &permit, Standing::nobody());
-    Ok(Next::Upstream(outbound, record))
+    Ok(match Outbound::new(gate, clean, &permit, Standing::nobody()) {
+        Ok(outbound) => Next::Upstream(outbound, record),
+        Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
+    })
 }
 
 fn route_of_what_follows<'g>(gate: &'g Gate, clean: &CleanRequest, preflight: &Preflight<'_>) -> Matched<'g> {

@@ -9,10 +9,10 @@ use crate::http::body::Body;
 use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
 use crate::policy::Permit;
-use crate::request::CleanRequest;
+use crate::request::{CleanRequest, Reject};
 use crate::session::SessionView;
 use crate::streams::{ConnectionStreams, Ground, InFlight, TokenGround};
-use crate::upstream::{self, Pools, UpstreamId, UpstreamRequest};
+use crate::upstream::{self, Pools, Treatment, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, ready, try_join};
@@ -46,17 +46,30 @@ struct Renewal {
 impl Outbound {
     /// Joins the request with its permit, with the session or token that it passes because of, and with the cookies that its answer
     /// sets.
-    pub(super) fn new(gate: &Gate, clean: CleanRequest, permit: &Permit<'_>, standing: Standing) -> Self {
+    ///
+    /// # Errors
+    /// The request cannot be put as its route wants it.
+    pub(super) fn new(
+        gate: &Gate,
+        clean: CleanRequest,
+        permit: &Permit<'_>,
+        standing: Standing,
+    ) -> Result<Self, Reject> {
         let reply = respond::FailureReply::of(&clean, standing.token.is_some());
         let is_check = clean.check().is_some();
         let settings = gate.settings.of(permit.route());
-        let request = UpstreamRequest::new(
-            clean,
-            permit,
-            &gate.header_rules,
-            &settings.upstream_host,
-            |name| gate.cookies.is_own(name),
-        );
+        let target = match &settings.rewrite {
+            Some(rewrite) => Some(rewrite.apply(clean.target()).ok_or(Reject::TargetTooLong)?),
+            None => None,
+        };
+        let treatment = Treatment {
+            host: &settings.upstream_host,
+            target,
+            set_headers: &settings.set_headers,
+        };
+        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
+            gate.cookies.is_own(name)
+        });
         // What is let pass without regard to who asks does not end with a session either.
         let ground = permit.identity().and_then(|_| ground(gate, &standing));
         let Standing { session, renewal, .. } = standing;
@@ -66,7 +79,7 @@ impl Outbound {
                 session,
             })
         });
-        Self {
+        Ok(Self {
             request,
             upstream: settings.upstream,
             reply,
@@ -74,7 +87,7 @@ impl Outbound {
             renewal,
             is_check,
             cors: None,
-        }
+        })
     }
 
     /// The same, whose answer has this, wherever it comes from.

@@ -346,7 +346,10 @@ impl Gate {
             }
         };
         record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
-        Next::Upstream(Outbound::new(&self, clean, &permit, standing), record)
+        match Outbound::new(&self, clean, &permit, standing) {
+            Ok(outbound) => Next::Upstream(outbound, record),
+            Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
+        }
     }
 
     /// Explains the decision id that the answer names. Not a part of the access log, which may be off.

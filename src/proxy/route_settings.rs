@@ -1,8 +1,10 @@
 //! What a route has beside its rule: how what may pass is treated.
 
+use crate::http::Rewrite;
 use crate::http::cors::CorsPolicy;
 use crate::policy::Route;
 use crate::upstream::{UpstreamHost, UpstreamId};
+use ::http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
 /// The treatment of one route's requests.
@@ -14,6 +16,10 @@ pub struct RouteSettings {
     pub upstream: UpstreamId,
     /// What Host is named there.
     pub upstream_host: UpstreamHost,
+    /// Under which path they are asked for there, if under another.
+    pub rewrite: Option<Rewrite>,
+    /// Header fields that are always there.
+    pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What scripts of other origins may ask and read; `None`: nothing is said of them.
     pub cors: Option<Arc<CorsPolicy>>,
 }

@@ -30,7 +30,7 @@ mod tests;
 pub use client::Pool;
 pub use error::{Fault, UpstreamError};
 pub use pools::{Pools, UpstreamId, Upstreams};
-pub use request::{UpstreamHost, UpstreamRequest};
+pub use request::{Treatment, UpstreamHost, UpstreamRequest};
 pub use tunnel::{TunnelStats, join};
 
 use rustls::pki_types::{CertificateDer, ServerName};

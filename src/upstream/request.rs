@@ -1,15 +1,18 @@
 //! The request to the upstream: made from a clean request and a permit, and from nothing else.
 //!
 //! Here, and only here, the proxy's own words about the user are added, after everything that could pass for
-//! them was stripped. The target goes on byte for byte as it was judged.
+//! them was stripped. The target goes on byte for byte as it was judged, or as its route
+//! rewrites it.
 
 use crate::http::body::Body;
 use crate::http::cookies;
+use crate::http::folding::{fold, folded_equals};
 use crate::http::method_override::is_method_override;
 use crate::http::upgrade::Upgrade;
 use crate::identity::HeaderRules;
 use crate::policy::Permit;
 use crate::request::CleanRequest;
+use ::http::uri::PathAndQuery;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
 
@@ -21,6 +24,17 @@ pub enum UpstreamHost {
     Keep,
     /// Always this one.
     Replace(HeaderValue),
+}
+
+/// What an upstream is shown otherwise than the client sent it.
+#[derive(Debug)]
+pub struct Treatment<'a> {
+    /// The Host.
+    pub host: &'a UpstreamHost,
+    /// Another target; `None`: byte for byte the one that was judged.
+    pub target: Option<PathAndQuery>,
+    /// Header fields, in the place of any that could pass for them.
+    pub set_headers: &'a [(HeaderName, HeaderValue)],
 }
 
 /// A request that may be sent to the upstream.
@@ -37,7 +51,7 @@ impl UpstreamRequest {
         clean: CleanRequest,
         permit: &Permit<'_>,
         rules: &HeaderRules,
-        host: &UpstreamHost,
+        treatment: Treatment<'_>,
         is_own_cookie: impl Fn(&[u8]) -> bool,
     ) -> Self {
         let mut parts = clean.into_parts();
@@ -49,7 +63,8 @@ impl UpstreamRequest {
         if let Some(identity) = permit.identity() {
             identity.apply(rules, &mut parts.headers);
         }
-        if let UpstreamHost::Replace(host) = host {
+        set(&mut parts.headers, treatment.set_headers);
+        if let UpstreamHost::Replace(host) = treatment.host {
             parts.headers.insert(header::HOST, host.clone());
         }
         let websocket = !matches!(parts.upgrade, Upgrade::None);
@@ -60,7 +75,8 @@ impl UpstreamRequest {
         let mut message = Request::new(body);
         *message.method_mut() = parts.method;
         *message.version_mut() = Version::HTTP_11;
-        *message.uri_mut() = Uri::from(parts.target.path_and_query().clone());
+        let target = treatment.target;
+        *message.uri_mut() = Uri::from(target.unwrap_or_else(|| parts.target.path_and_query().clone()));
         *message.headers_mut() = parts.headers;
         Self {
             message,
@@ -71,6 +87,18 @@ impl UpstreamRequest {
     /// The message to write, and the client's side of the tunnel if one was asked for.
     pub fn into_message(self) -> (Request<Body>, Option<OnUpgrade>) {
         (self.message, self.tunnel)
+    }
+}
+
+fn set(headers: &mut HeaderMap, fields: &[(HeaderName, HeaderValue)]) {
+    for (name, value) in fields {
+        let folded = fold(name.as_str().as_bytes());
+        let is_it = |sent: &&HeaderName| folded_equals(sent.as_str().as_bytes(), &folded);
+        let alike: Vec<HeaderName> = headers.keys().filter(is_it).cloned().collect();
+        for sent in alike {
+            headers.remove(sent);
+        }
+        headers.insert(name.clone(), value.clone());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The proxy against real parts: npm's `oidc-provider`, Chromium, Redis.
+//! The proxy against real parts: npm's `oidc-provider`, Chromium, Redis, nginx, Caddy, Envoy.
 //!
 //! The binary is driven from outside, by its command line and its sockets, as an operator and a browser would. It needs
 //! Node.js, Chromium and ChromeDriver, so it runs when `LOGTO_PROXY_INTEROP=1` is set, which `tests/run` does.
@@ -14,6 +14,7 @@
 
 mod browser;
 mod examples;
+mod fronts;
 mod logout;
 mod oidc_provider;
 mod outage;
@@ -40,5 +41,6 @@ fn main() -> ExitCode {
     examples::add_to(&mut scenarios);
     silent::add_to(&mut scenarios);
     sessions_page::add_to(&mut scenarios);
+    fronts::add_to(&mut scenarios);
     scenarios.run()
 }

@@ -35,6 +35,7 @@ cookie_csrf_per_request = true
 session_store_type = "redis"
 redis_connection_url = "redis://user:hunter2hunter2@redis.internal:6379/1"
 pass_access_token = true
+skip_auth_preflight = true
 ssl_insecure_skip_verify = true
 metrics_address = "127.0.0.1:9100"
 request_logging = false
@@ -146,6 +147,7 @@ fn a_whole_configuration_is_carried_over() {
             .find(|block| block.contains(&format!("path = \"{path}\"")))
             .unwrap();
         assert!(block.contains("upstream = \"http://127.0.0.1:9000\""), "{block}");
+        assert_eq!(block.contains("cors = \"pass\""), path == "/api/*", "{block}");
     }
     for (file, value) in [("logto_app_secret", SECRET), ("redis_url", REDIS)] {
         let path = setup.path("secrets").join(file);

@@ -131,3 +131,79 @@ async fn a_reload_moves_a_route_and_leaves_the_connections_of_the_others() {
     assert!(first.seen().is_empty());
     assert_eq!(second.only().target, "/moved/x");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_upstream_is_asked_under_the_path_that_the_route_makes_of_it() {
+    let world = proxy()
+        .section(&route("/api/admin/*", "strip_prefix = \"/api\""))
+        .section(&route("/old/*", "rewrite = \"/new/place\""))
+        .section(&route(
+            "/users/*/edit",
+            "strip_prefix = \"/users\"\nrewrite = \"/u\"",
+        ))
+        .section(&route("/about", "rewrite = \"/pages/about.html\""))
+        .start()
+        .await;
+    for (asked_for, arrives, prefix) in [
+        ("/api/admin", "/admin", Some("/api")),
+        (
+            "/api/admin/a%20b?c=%2F..//d",
+            "/admin/a%20b?c=%2F..//d",
+            Some("/api"),
+        ),
+        ("/%61pi/admin/x", "/admin/x", Some("/api")),
+        ("/old", "/new/place", None),
+        ("/old/", "/new/place/", None),
+        ("/old/x/y?z", "/new/place/x/y?z", None),
+        ("/users/7/edit", "/u/7/edit", None),
+        ("/about?x", "/pages/about.html?x", None),
+    ] {
+        world.upstream.forget();
+        let message = request("GET", asked_for, &[("X-Forwarded-Prefix", "/evil")]);
+        assert_eq!(world.ask(message).await.status, 200, "{asked_for}");
+        let seen = world.upstream.only();
+        assert_eq!(seen.target, arrives, "{asked_for}");
+        assert_eq!(seen.header("x-forwarded-prefix"), prefix, "{asked_for}");
+    }
+    world.upstream.forget();
+    for target in [
+        "/old/../x",
+        "/old/%2e%2e/x",
+        "/old//x",
+        "/old/..;/x",
+        "/old/a%2f..%2fx",
+        "/old\\..\\x",
+    ] {
+        assert_eq!(asked(&world, target).await, 400, "{target}");
+    }
+    assert!(world.upstream.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_route_sets_no_client_can_send() {
+    let fields = "set_headers = { \"X-Tenant\" = \"a\", \"Authorization\" = \"Basic c2VjcmV0\" }";
+    let world = proxy()
+        .section(&route("/*", ""))
+        .section(&route("/a/*", fields))
+        .start()
+        .await;
+    let sent = [
+        ("X-Tenant", "b"),
+        ("x_tenant", "b"),
+        ("X.Tenant", "b"),
+        ("Authorization", "Basic own"),
+        ("Connection", "x-tenant"),
+    ];
+    assert_eq!(world.ask(request("GET", "/a/x", &sent)).await.status, 200);
+    let seen = world.upstream.only();
+    assert_eq!(seen.header("x-tenant"), Some("a"));
+    assert_eq!(seen.header("authorization"), Some("Basic c2VjcmV0"));
+    world.upstream.forget();
+    assert_eq!(world.ask(request("GET", "/x", &sent)).await.status, 200);
+    let elsewhere = world.upstream.only();
+    assert_eq!(elsewhere.header("x-tenant"), None);
+    assert_eq!(elsewhere.header("authorization"), Some("Basic own"));
+    for seen in [seen, elsewhere] {
+        assert!(!seen.headers.contains_key("x_tenant") && !seen.headers.contains_key("x.tenant"));
+    }
+}

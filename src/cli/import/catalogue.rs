@@ -214,7 +214,7 @@ pub(super) const OPTIONS: &[Setting] = &[
     carried("skip-auth-regex", "skip_auth_regex", List),
     carried("api-route", "api_routes", List),
     carried("force-json-errors", "force_json_errors", Flag),
-    none("skip-auth-preflight", "skip_auth_preflight", Flag, "preflight requests are judged as others are"),
+    carried("skip-auth-preflight", "skip_auth_preflight", Flag),
     none("skip-jwt-bearer-tokens", "skip_jwt_bearer_tokens", Flag, "a route with `access = \"public\"` leaves bearer tokens to the app"),
     none("extra-jwt-issuers", "extra_jwt_issuers", List, "only Logto's tokens are taken"),
     none("bearer-token-login-fallback", "bearer_token_login_fallback", Flag, "a bad token never leads to a sign-in"),

@@ -39,6 +39,7 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
     let mut left_out = Vec::new();
     open_routes(options, &mut plans, &mut left_out);
     let everything_401 = options.is_true("force_json_errors", false);
+    let preflight = options.is_true("skip_auth_preflight", false);
     for expression in options.list("api_routes") {
         match patterns(expression) {
             Ok(paths) => {
@@ -61,7 +62,7 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
     for upstream in upstreams.iter().filter(|upstream| upstream.path != "/*") {
         add(&mut plans, upstream.path.clone(), None, false, false, "upstreams");
     }
-    if base.access.is_some() || everything_401 {
+    if base.access.is_some() || everything_401 || preflight {
         add(
             &mut plans,
             "/*".to_owned(),
@@ -101,6 +102,9 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
         }
         if plan.unauthorized || everything_401 {
             document.text("unauthenticated", "401");
+        }
+        if preflight {
+            document.text("cors", "pass");
         }
     }
 }

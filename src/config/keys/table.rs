@@ -141,6 +141,9 @@ pub const ROUTE_KEYS: &[Key] = &[
     computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
     computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
     computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
+    value("route.strip_prefix", Kind::Text, r#""""#, "A beginning of the path that its upstream is not shown: with `/api`, `/api/users` arrives as `/users`, and `X-Forwarded-Prefix` says `/api`."),
+    value("route.rewrite", Kind::Text, r#""""#, "What stands in the place of `strip_prefix`, or of all that `path` names before a final `/*`: with `/v2` for `/api/*`, `/api/users` arrives as `/v2/users`."),
+    value("route.set_headers", Kind::Map, "{}", "Headers that its upstream is always sent, `\"Name\" = \"value\"`; what the client sent by that name is dropped."),
     value("route.cors", Kind::TextOrTable, r#""off""#, "Scripts of other origins: `off` (a preflight is judged as any request), `pass` (preflights go on to the app without a session), or a table that the proxy answers by: [below](#scripts-of-other-origins)."),
 ];
 

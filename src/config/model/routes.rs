@@ -2,6 +2,7 @@
 
 use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
+use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::fmt;
 use std::time::Duration;
@@ -27,8 +28,23 @@ pub struct RouteConfig {
     pub upstream_host: UpstreamHost,
     /// How long its upstream may take to begin an answer; `None`: as all.
     pub timeout: Option<Duration>,
+    /// Under which path its upstream is asked; `None`: the same.
+    pub rewrite: Option<RewriteConfig>,
+    /// Headers that its upstream is always sent, no two alike; marked sensitive.
+    pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of scripts of other origins.
     pub cors: Cors,
+}
+
+/// `route.strip_prefix` and `route.rewrite` together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RewriteConfig {
+    /// How many of the path's first segments give way; all that the route's path names at most.
+    pub segments: usize,
+    /// To this decoded path, without a final slash where something follows, `/` for none.
+    pub beginning: String,
+    /// What is taken away, where nothing comes in its place.
+    pub stripped: Option<String>,
 }
 
 /// `route.access`.

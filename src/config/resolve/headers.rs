@@ -127,7 +127,7 @@ pub(super) fn headers(
     (reader.errors.len() == before).then_some((added, removed))
 }
 
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     let dash = |byte: char| {
         if byte.is_ascii_alphanumeric() {
             byte.to_ascii_lowercase()
@@ -138,7 +138,7 @@ fn fold(name: &str) -> String {
     name.chars().map(dash).collect()
 }
 
-fn header_name(text: &str) -> Result<HeaderName, Problem> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, Problem> {
     let name = HeaderName::from_bytes(text.as_bytes()).map_err(|_| Problem::new("not a header name"))?;
     let folded = fold(name.as_str());
     if RESERVED.contains(&folded.as_str())
@@ -172,6 +172,20 @@ fn header_source(reader: &mut Reader<'_>, path: &str, node: &Node) -> Option<Opt
             None
         }
     }
+}
+
+/// A value that is always the same, which may be a credential.
+pub(super) fn constant(reader: &mut Reader<'_>, path: &str, node: &Node) -> Option<HeaderValue> {
+    let secret = reader.secret(path, node)?;
+    let text = secret.expose();
+    let problem = || Problem::new("expected printable ASCII");
+    let value = HeaderValue::from_str(text)
+        .ok()
+        .filter(|_| text.is_ascii())
+        .ok_or_else(problem);
+    let mut value = reader.keep(node.origin.clone(), path, value)?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 const DEFAULT_JOIN: &str = ",";
@@ -216,16 +230,7 @@ fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Ent
             })
         }
         (None, Some(constant)) if entries.len() == 1 => {
-            let secret = reader.secret(path, constant)?;
-            let text = secret.expose();
-            let problem = || Problem::new("expected printable ASCII");
-            let value = HeaderValue::from_str(text)
-                .ok()
-                .filter(|_| text.is_ascii())
-                .ok_or_else(problem);
-            let mut value = reader.keep(constant.origin.clone(), path, value)?;
-            value.set_sensitive(true);
-            Some(HeaderSource::Constant(value))
+            self::constant(reader, path, constant).map(HeaderSource::Constant)
         }
         (None, Some(_)) => {
             reader.fail_at(

@@ -171,3 +171,112 @@ fn a_route_has_an_upstream_of_its_own_or_the_first_one() {
         );
     }
 }
+
+#[test]
+fn what_a_route_changes_of_requests_fits_its_path() {
+    let config = |path: &str, lines: &str| with("", &format!("[[route]]\npath = \"{path}\"\n{lines}"));
+    let rewrite = |path: &str, lines: &str| {
+        let config = config(path, lines).unwrap_or_else(|errors| panic!("{errors}"));
+        let rewrite = config.routes[0].rewrite.clone().unwrap();
+        (rewrite.segments, rewrite.beginning, rewrite.stripped)
+    };
+    let made = |segments, beginning: &str, stripped: Option<&str>| {
+        (segments, beginning.to_owned(), stripped.map(str::to_owned))
+    };
+    for (path, lines, expected) in [
+        ("/a/b/*", "strip_prefix = \"/a\"", made(1, "/", Some("/a"))),
+        ("/a/b", "strip_prefix = \"/a/b\"", made(2, "/", Some("/a/b"))),
+        ("/a/b/*", "rewrite = \"/c\"", made(2, "/c", None)),
+        ("/a/b/*", "rewrite = \"/\"", made(2, "/", None)),
+        ("/*", "rewrite = \"/c\"", made(0, "/c", None)),
+        ("/a", "rewrite = \"/c/\"", made(1, "/c/", None)),
+        (
+            "/a/*/c",
+            "strip_prefix = \"/a\"\nrewrite = \"/d\"",
+            made(1, "/d", None),
+        ),
+    ] {
+        assert_eq!(rewrite(path, lines), expected, "{path} {lines}");
+    }
+    for (path, lines, key, said) in [
+        (
+            "/a/*",
+            "strip_prefix = \"/b\"",
+            "route.strip_prefix",
+            "does not begin",
+        ),
+        (
+            "/ab/*",
+            "strip_prefix = \"/a\"",
+            "route.strip_prefix",
+            "does not begin",
+        ),
+        (
+            "/a/*",
+            "strip_prefix = \"/a/\"",
+            "route.strip_prefix",
+            "final `/`",
+        ),
+        ("/a/*", "strip_prefix = \"/\"", "route.strip_prefix", "final `/`"),
+        ("/a/*", "strip_prefix = \"/a/*\"", "route.strip_prefix", "no `*`"),
+        (
+            "/a/*",
+            "strip_prefix = \"/a%20\"",
+            "route.strip_prefix",
+            "decoded",
+        ),
+        (
+            "/a/*",
+            "strip_prefix = \"/a/../b\"",
+            "route.strip_prefix",
+            "segment",
+        ),
+        ("/a/*", "rewrite = \"/b/\"", "route.rewrite", "final `/`"),
+        ("/a/*", "rewrite = \"/b/*\"", "route.rewrite", "no `*`"),
+        ("/a/*", "rewrite = \"b\"", "route.rewrite", "begins with"),
+        ("/a/*", "rewrite = \"/../b\"", "route.rewrite", "segment"),
+        ("/a/*/b", "rewrite = \"/c\"", "route.rewrite", "lost"),
+        (
+            "/a",
+            "set_headers = \"x\"",
+            "route.set_headers",
+            "expected a table",
+        ),
+        (
+            "/a",
+            "set_headers = { \"Host\" = \"x\" }",
+            "route.set_headers.Host",
+            "depends on",
+        ),
+        (
+            "/a",
+            "set_headers = { \"TE\" = \"x\" }",
+            "route.set_headers.TE",
+            "depends on",
+        ),
+        (
+            "/a",
+            "set_headers = { \"a b\" = \"x\" }",
+            "route.set_headers.a b",
+            "not a header",
+        ),
+        (
+            "/a",
+            "set_headers = { \"X-A\" = \"\u{e9}\" }",
+            "route.set_headers.X-A",
+            "ASCII",
+        ),
+        (
+            "/a",
+            "set_headers = { \"X-A\" = \"1\", \"x_a\" = \"2\" }",
+            "route.set_headers.x_a",
+            "same header",
+        ),
+    ] {
+        let errors = config(path, lines).unwrap_err();
+        let error = &errors.errors()[0];
+        assert_eq!((errors.errors().len(), error.key()), (1, key), "{errors}");
+        let told = format!("{} {}", error.problem(), error.help().unwrap_or_default());
+        assert!(told.contains(said), "{errors}");
+    }
+}

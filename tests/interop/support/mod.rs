@@ -5,6 +5,7 @@ pub mod app;
 pub mod balancer;
 pub mod chromium;
 pub mod example;
+pub mod front;
 pub mod oidc_provider;
 pub mod ports;
 pub mod process;

@@ -109,6 +109,12 @@ impl Deployment {
         self.start_at(self.port, &folder, &[]).await
     }
 
+    /// Starts one proxy on a port of its own: browsers come to something else.
+    pub async fn start_elsewhere(self) -> Proxy {
+        let folder = self.write();
+        self.start_at(free_port(), &folder, &[]).await
+    }
+
     /// The file in a folder of its own, and the secret beside it.
     pub(super) fn write(&self) -> Arc<TempDir> {
         let folder = tempfile::tempdir().expect("a temporary folder");

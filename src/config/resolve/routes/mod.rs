@@ -4,6 +4,7 @@ mod callers;
 mod cors;
 mod field;
 mod matching;
+mod treatment;
 mod upstream;
 
 use super::{access, hugging_face};
@@ -181,6 +182,8 @@ fn route(
     let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
+    let rewrite = treatment::rewrite(reader, entries, path.as_ref().map(|(path, _)| path));
+    let set_headers = treatment::set_headers(reader, entries, origin);
     let limited_to = methods.as_deref().unwrap_or_default();
     let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
     let (path, path_origin) = path?;
@@ -195,6 +198,8 @@ fn route(
         upstream,
         upstream_host,
         timeout: timeout?,
+        rewrite: rewrite?,
+        set_headers: set_headers?,
         cors: cors?,
     };
     known.then_some((route, path_origin))
