@@ -9,7 +9,8 @@ pub use cors::{Cors, CorsTable};
 pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{
-    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, Unauthenticated,
+    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, RouteToken,
+    SocialTokenConfig, TokenKind, Unauthenticated, WhenAbsent,
 };
 
 use super::value::{
@@ -264,6 +265,17 @@ pub enum HeaderSource {
     },
     /// Always this; marked sensitive, since it may be a credential.
     Constant(HeaderValue),
+    /// A token that Logto gave for the session.
+    Token(TokenSource),
+}
+
+/// A token that every session has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
 }
 
 /// How a header's value is written.
@@ -277,6 +289,25 @@ pub enum HeaderEncoding {
     Rfc2047,
     /// Base64 of UTF-8.
     Base64,
+}
+
+impl Config {
+    /// The API resources that tokens are handed on for, each once.
+    pub fn token_resources(&self) -> Vec<&str> {
+        const ORGANIZATIONS: &str = "urn:logto:resource:organizations";
+        let mut resources = Vec::new();
+        for token in self.routes.iter().flat_map(|route| &route.tokens) {
+            let TokenKind::For { resource, .. } = &token.token else {
+                continue;
+            };
+            // Permissions in an organization are asked for under this name (Logto: organization tokens).
+            let resource = resource.as_deref().unwrap_or(ORGANIZATIONS);
+            if !resources.contains(&resource) {
+                resources.push(resource);
+            }
+        }
+        resources
+    }
 }
 
 impl LogtoConfig {

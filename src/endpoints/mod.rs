@@ -6,6 +6,7 @@
 
 mod back_channel_logout;
 mod callback;
+mod consent;
 mod form_token;
 pub mod forward_auth;
 mod notify;
@@ -363,23 +364,7 @@ impl Endpoints {
         return_path: Option<&ReturnPath>,
     ) -> Response<Body> {
         let again = return_path.map(|path| self.sign_in_link(request, path));
-        let page = pages::problem(
-            &self.pages,
-            navigation::language(request.headers()),
-            problem,
-            again.as_deref(),
-            request.request_id().to_str().unwrap_or_default(),
-        );
-        let mut response = answer::page(problem.status(), page);
-        let retry_after = match problem {
-            Problem::Unavailable => Some(HeaderValue::from_static("5")),
-            Problem::TooMany => Some(HeaderValue::from_static("60")),
-            _ => None,
-        };
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        self.problem_page(request, problem, again.as_deref())
     }
 }
 

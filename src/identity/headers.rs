@@ -6,7 +6,7 @@
 
 use super::claims::{ClaimPath, Claims};
 pub use super::encoding::Encoding;
-use super::owned::{self, OwnedNames};
+use super::owned::OwnedNames;
 pub use super::projected::ProjectedHeaders;
 use crate::http::folding::{fold, folded_equals};
 use http::HeaderValue;
@@ -64,6 +64,18 @@ pub enum Source {
     Constant(HeaderValue),
     /// The ID of the application, when a program calls as itself and no user.
     ClientId,
+    /// One of the tokens that Logto gave for the session. It is no part of what a session carries: whoever forwards the
+    /// request adds it.
+    Token(TokenSource),
+}
+
+/// A token that any signed-in user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
 }
 
 /// One header towards the upstream.
@@ -209,7 +221,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::ClientId | Source::Host => None,
+            Source::Constant(_) | Source::ClientId | Source::Host | Source::Token(_) => None,
         });
         paths.collect()
     }
@@ -230,7 +242,7 @@ impl HeaderRules {
                     let value = encoding.write(claims.at(path)?, join)?;
                     Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::ClientId | Source::Host => None,
+                Source::Constant(_) | Source::ClientId | Source::Host | Source::Token(_) => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -243,15 +255,9 @@ impl HeaderRules {
             .zip(0_u8..)
             .filter_map(|(rule, position)| match rule.source {
                 Source::ClientId => Some((position, HeaderValue::from_str(client_id).ok()?)),
-                Source::Claim { .. } | Source::Constant(_) | Source::Host => None,
+                Source::Claim { .. } | Source::Constant(_) | Source::Host | Source::Token(_) => None,
             });
         ProjectedHeaders::collect(values)
-    }
-
-    /// The same rules, with further names that clients may not send.
-    pub fn owning(mut self, names: &[HeaderName]) -> Self {
-        self.owned = OwnedNames::new(self.rules.iter().map(|rule| &rule.name).chain(names));
-        self
     }
 
     /// Is this a name that tells who the user is, by a rule or by custom, in whatever spelling?
@@ -267,7 +273,7 @@ impl HeaderRules {
         let mut names: Vec<HeaderName> = Vec::new();
         let rules = self.rules.iter().map(|rule| rule.name.clone());
         let defaults = Self::defaults().into_iter().map(|rule| rule.name);
-        for name in rules.chain(defaults).chain(owned::names()) {
+        for name in rules.chain(defaults).chain(self.owned.names()) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -289,8 +295,23 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::ClientId | Source::Host => None,
+            Source::Claim { .. } | Source::ClientId | Source::Host | Source::Token(_) => None,
         })
+    }
+
+    /// The headers that carry a token.
+    pub fn tokens(&self) -> impl Iterator<Item = (&HeaderName, TokenSource)> {
+        self.rules.iter().filter_map(|rule| match rule.source {
+            Source::Token(token) => Some((&rule.name, token)),
+            Source::Claim { .. } | Source::Constant(_) | Source::ClientId | Source::Host => None,
+        })
+    }
+
+    /// The same rules, with further names that clients may not send: those that only some routes set.
+    #[must_use]
+    pub fn owning<'a>(mut self, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        self.owned.add(names);
+        self
     }
 
     /// Puts the host that a request names under the names of the rules that ask for it.
@@ -306,7 +327,7 @@ impl HeaderRules {
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } | Source::ClientId => Some(&rule.name),
-                Source::Constant(_) | Source::Host => None,
+                Source::Constant(_) | Source::Host | Source::Token(_) => None,
             })
     }
 }
@@ -354,8 +375,8 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
                 feed(&mut hash, join.as_bytes());
                 feed(&mut hash, prefix.as_bytes());
             }
-            // Constants and what a request says are not in the projected values; only their position counts.
-            Source::Constant(_) | Source::Host => feed(&mut hash, b""),
+            // Constants, tokens and what a request says are not in the projected values; only their position counts.
+            Source::Constant(_) | Source::Host | Source::Token(_) => feed(&mut hash, b""),
             Source::ClientId => feed(&mut hash, b"client id"),
         }
     }

@@ -9,8 +9,10 @@ pub mod headers;
 pub mod owned;
 pub mod presets;
 pub mod projected;
+mod token_headers;
 
 pub use claims::{ClaimPath, Claims};
 pub use headers::HeaderRules;
 pub use presets::Preset;
 pub use projected::ProjectedHeaders;
+pub use token_headers::TokenHeaders;

@@ -8,6 +8,7 @@ use crate::endpoints::forward_auth;
 use crate::http::body::Body;
 use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
+use crate::identity::TokenHeaders;
 use crate::policy::Permit;
 use crate::request::{CleanRequest, Reject};
 use crate::session::SessionView;
@@ -35,6 +36,8 @@ pub(super) struct Outbound {
     cors: Option<Box<CorsGrant>>,
     /// Another proxy sends it, and only asks.
     is_check: bool,
+    /// `Authorization` is a token of the caller, or absent.
+    owns_authorization: bool,
 }
 
 /// Session cookies sealed anew.
@@ -44,8 +47,8 @@ struct Renewal {
 }
 
 impl Outbound {
-    /// Joins the request with its permit, with the session or token that it passes because of, and with the cookies that its answer
-    /// sets.
+    /// Joins the request with its permit, with the session or token that it passes because of, with the cookies that its
+    /// answer sets, and with the caller's tokens.
     ///
     /// # Errors
     /// The request cannot be put as its route wants it.
@@ -54,6 +57,7 @@ impl Outbound {
         clean: CleanRequest,
         permit: &Permit<'_>,
         standing: Standing,
+        tokens: TokenHeaders,
     ) -> Result<Self, Reject> {
         let reply = respond::FailureReply::of(&clean, standing.token.is_some());
         let is_check = clean.check().is_some();
@@ -66,6 +70,7 @@ impl Outbound {
             host: &settings.upstream_host,
             target,
             set_headers: &settings.set_headers,
+            tokens,
         };
         let request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
             gate.cookies.is_own(name)
@@ -86,6 +91,10 @@ impl Outbound {
             ground,
             renewal,
             is_check,
+            owns_authorization: settings
+                .tokens
+                .as_ref()
+                .is_some_and(|rules| rules.take_authorization()),
             cors: None,
         })
     }
@@ -103,7 +112,12 @@ impl Outbound {
         let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
         let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
         let (message, _) = self.request.into_message();
-        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+        forward_auth::permitted(
+            &gate.header_rules,
+            message.headers(),
+            self.owns_authorization,
+            cookies,
+        )
     }
 
     /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when what it
@@ -129,6 +143,7 @@ impl Outbound {
             renewal,
             cors,
             is_check: _,
+            owns_authorization: _,
         } = self;
         let in_flight = ground.map(|(ground, until)| streams.admit(ground, until));
         let (message, client_side) = request.into_message();

@@ -3,6 +3,7 @@
 use crate::http::Rewrite;
 use crate::http::cors::CorsPolicy;
 use crate::policy::Route;
+use crate::tokens::TokenRules;
 use crate::upstream::{UpstreamHost, UpstreamId};
 use ::http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSettings {
+    /// The tokens that the upstream gets.
+    pub tokens: Option<Arc<TokenRules>>,
     /// Whether callers may come with a bearer token in place of a session.
     pub bearer: bool,
     /// Where they go.

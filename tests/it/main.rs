@@ -70,6 +70,7 @@ mod streaming;
 mod streams_end;
 mod tabs;
 mod targets;
+mod tokens;
 mod unauthenticated;
 mod unix_sockets;
 mod upstream_failures;

@@ -20,6 +20,10 @@ pub struct RouteConfig {
     pub access: Access,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// The tokens that the upstream gets: no two in one header, none on a public route.
+    pub tokens: Vec<RouteToken>,
+    /// The third party's token that it gets.
+    pub social_token: Option<SocialTokenConfig>,
     /// Whether a bearer token may stand in for a session.
     pub bearer: bool,
     /// Where its requests go; the one at the top of the file unless it says otherwise.
@@ -34,6 +38,53 @@ pub struct RouteConfig {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of scripts of other origins.
     pub cors: Cors,
+}
+
+/// One of `route.tokens`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteToken {
+    /// Which.
+    pub token: TokenKind,
+    /// Where it goes. In `Authorization` it is a Bearer credential.
+    pub header: HeaderName,
+    /// What a request without it gets.
+    pub when_absent: WhenAbsent,
+}
+
+/// A token of Logto's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKind {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
+    /// An access token for an API resource, an organization, or both; one of them is there.
+    For {
+        /// The API indicator.
+        resource: Option<String>,
+        /// The organization's ID.
+        organization: Option<String>,
+    },
+}
+
+/// `route.social_token`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocialTokenConfig {
+    /// The connector's target.
+    pub target: String,
+    /// Where it goes. In `Authorization` it is a Bearer credential.
+    pub header: HeaderName,
+    /// What a request without it gets.
+    pub when_absent: WhenAbsent,
+}
+
+/// `when_absent` of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAbsent {
+    /// It goes on without the header.
+    Omit,
+    /// It is answered 401, 403 or 503, as the reason is.
+    Refuse,
 }
 
 /// `route.strip_prefix` and `route.rewrite` together.

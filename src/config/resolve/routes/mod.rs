@@ -4,6 +4,7 @@ mod callers;
 mod cors;
 mod field;
 mod matching;
+mod tokens;
 mod treatment;
 mod upstream;
 
@@ -179,6 +180,8 @@ fn route(
             ],
         )
     });
+    let tokens = tokens::tokens(reader, entries, origin);
+    let social_token = tokens::social_token(reader, entries, origin);
     let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
@@ -194,6 +197,8 @@ fn route(
         methods: methods?,
         access: access?,
         unauthenticated: unauthenticated?.0,
+        tokens: tokens?,
+        social_token: social_token?,
         bearer: bearer?,
         upstream,
         upstream_host,
@@ -202,6 +207,7 @@ fn route(
         set_headers: set_headers?,
         cors: cors?,
     };
+    tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
 }
 
