@@ -15,8 +15,10 @@ mod layering;
 mod support;
 
 mod ambiguity;
+mod assertion;
 mod back_channel_logout;
 mod bearer;
+mod bearer_answers;
 mod bearer_attacks;
 mod binding;
 mod callback;
