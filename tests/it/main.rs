@@ -28,6 +28,8 @@ mod cors;
 mod drills;
 mod explain;
 mod forward_auth;
+mod forward_auth_callers;
+mod forward_auth_examples;
 mod forwarded;
 mod harness;
 mod hosts;
