@@ -108,6 +108,38 @@ access = { scope = ["write"], organization = "org1" }
 }
 
 #[test]
+fn it_tells_how_the_app_is_asked_and_what_a_sign_in_is_like() {
+    let routes = r#"
+[[route]]
+path = "/api/*"
+upstream = "http://10.0.0.7:9000"
+strip_prefix = "/api"
+timeout = "5m"
+set_headers = { "X-Tenant" = "s3cret-value" }
+cors = { origins = "https://www.example.com", credentials = true }
+sign_in = { direct = "social:huggingface" }
+"#;
+    let setup = Setup::valid("", routes);
+    std::fs::write(setup.path("claims.json"), CLAIMS).unwrap();
+    #[rustfmt::skip]
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["explain", "--as", "claims.json", "/api/a%20b?c=d"], 0, &[
+            "http://10.0.0.7:9000, answered within 5m", "asked for /a%20b\n", "with x-tenant, x-forwarded-prefix\n",
+            "https://www.example.com with credentials",
+        ]),
+        (&["explain", "/api/x"], 3, &["sign-in    direct_sign_in=social:huggingface\n"]),
+    ];
+    for (arguments, code, said) in cases {
+        let ended = setup.run(arguments);
+        assert_eq!(ended.code, Some(*code), "{ended:?}");
+        for words in *said {
+            assert!(ended.stdout.contains(words), "no {words:?} in\n{}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains("s3cret-value"), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn what_cannot_be_judged_is_code_2() {
     let setup = setup();
     std::fs::write(setup.path("list.json"), "[1]").unwrap();
