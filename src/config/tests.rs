@@ -9,6 +9,7 @@ mod overlay;
 mod routes;
 mod secrecy;
 mod sessions;
+mod tokens;
 
 use super::*;
 use crate::identity::Preset;

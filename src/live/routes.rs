@@ -56,7 +56,7 @@ pub(super) fn settings(
         bearer: false,
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
-        tokens: token_rules(rules, None).map(Arc::new),
+        tokens: token_rules(rules, None)?.map(Arc::new),
         ..RouteSettings::default()
     };
     let routes = config.routes.iter().zip(upstreams);
@@ -71,7 +71,7 @@ pub(super) fn settings(
                 config::Cors::Off | config::Cors::Pass => None,
                 config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
             },
-            tokens: token_rules(rules, Some(route)).map(Arc::new),
+            tokens: token_rules(rules, Some(route))?.map(Arc::new),
         })
     });
     let routes: Result<_, CompileError> = routes.collect();
