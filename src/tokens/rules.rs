@@ -29,9 +29,12 @@ impl fmt::Display for TokenOf {
                 let organization = organization.as_ref().map(|id| format!("organization {id}"));
                 match (resource, organization) {
                     (Some(resource), Some(organization)) => write!(formatter, "{resource} in {organization}"),
-                    (resource, organization) => {
-                        formatter.write_str(resource.as_ref().or(organization.as_ref()).map_or("", String::as_str))
-                    }
+                    (resource, organization) => formatter.write_str(
+                        resource
+                            .as_ref()
+                            .or(organization.as_ref())
+                            .map_or("", String::as_str),
+                    ),
                 }
             }
             Self::Social(target) => write!(formatter, "the token that Logto stores for {target}"),
@@ -133,7 +136,10 @@ mod tests {
         for (token, words) in [
             (TokenOf::Logto(Want::Access), "the access token"),
             (TokenOf::Logto(Want::Id), "the ID token"),
-            (wanted(Some(api), None), "an access token for https://api.example.com"),
+            (
+                wanted(Some(api), None),
+                "an access token for https://api.example.com",
+            ),
             (wanted(None, Some("a")), "an access token for organization a"),
             (
                 wanted(Some(api), Some("a")),
@@ -144,7 +150,10 @@ mod tests {
                 "the token that Logto stores for huggingface",
             ),
         ] {
-            assert_eq!(rule(token, WhenAbsent::Omit).to_string(), format!("x-token: {words}"));
+            assert_eq!(
+                rule(token, WhenAbsent::Omit).to_string(),
+                format!("x-token: {words}")
+            );
         }
         let refusing = rule(TokenOf::Logto(Want::Id), WhenAbsent::Refuse);
         assert_eq!(refusing.to_string(), "x-token: the ID token, or no request");
@@ -170,7 +179,10 @@ mod tests {
             ..rule(TokenOf::Logto(Want::Access), WhenAbsent::Omit)
         }]);
         let mut headers = http::HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, http::HeaderValue::from_static("Bearer forged"));
+        headers.insert(
+            header::AUTHORIZATION,
+            http::HeaderValue::from_static("Bearer forged"),
+        );
         rules.unwrap().without().apply(&mut headers);
         assert!(headers.is_empty());
     }

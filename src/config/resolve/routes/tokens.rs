@@ -6,7 +6,8 @@ use super::Around;
 use super::field::field;
 use crate::config::error::{Origin, Problem, shown};
 use crate::config::model::{
-    Access, LogtoConfig, RefreshMode, RouteConfig, RouteToken, SocialTokenConfig, TokenKind, TokenSource, WhenAbsent,
+    Access, LogtoConfig, RefreshMode, RouteConfig, RouteToken, SocialTokenConfig, TokenKind, TokenSource,
+    WhenAbsent,
 };
 use crate::config::node::{Entry, Node, Value};
 use crate::config::reader::{Reader, choose, text_of};
@@ -202,10 +203,7 @@ pub(super) fn check(
             reader.fail_at(origin, key, problem);
         }
     }
-    let names: Vec<String> = route
-        .token_headers()
-        .map(|name| fold(name.as_str()))
-        .collect();
+    let names: Vec<String> = route.token_headers().map(|name| fold(name.as_str())).collect();
     let set = route.set_headers.iter().map(|(name, _)| fold(name.as_str()));
     if let Some(name) = set.into_iter().find(|name| names.contains(name)) {
         let problem = Problem::new(format!("set_headers says something else for the header `{name}`"));
