@@ -170,10 +170,12 @@ impl SocialTokens {
         let Some(secret) = access.secret() else {
             return SocialHeld::AccessRefused;
         };
+        // What is left of its life is counted from before the call, so that none is handed out in the second after its end.
+        let asked = rechecks.clock.now();
         let given = rechecks.logto.social_token(&secret, &key.1).await;
         let now = rechecks.clock.now();
         match given {
-            Ok(given) => self.keep(key.clone(), &given, now),
+            Ok(given) => self.keep(key.clone(), &given, asked),
             Err(failure) => {
                 tell(&failure, &key.1);
                 let (lack, pause) = match &failure {
