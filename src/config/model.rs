@@ -1,10 +1,12 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod assertion;
 mod cors;
 mod hugging_face;
 mod process;
 mod routes;
 
+pub use assertion::AssertionConfig;
 pub use cors::{Cors, CorsTable};
 pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
@@ -64,6 +66,8 @@ pub struct Config {
     pub headers: Vec<HeaderConfig>,
     /// Other proxies whose headers are sent too, none twice.
     pub header_presets: Vec<Preset>,
+    /// Whether and how requests carry a signed assertion.
+    pub assertion: Option<AssertionConfig>,
     /// Default headers, and headers of presets, that are not to be sent. They are still removed from requests.
     pub removed_headers: Vec<HeaderName>,
     /// Routes, in the order of the file; no two that cover one request to the same path of the same host.
@@ -236,6 +240,8 @@ pub struct EndpointPaths {
     pub back_channel_logout: String,
     /// Hears of Logto's webhooks.
     pub webhook: String,
+    /// The public keys of the identity assertion.
+    pub jwks: String,
     /// Lists a user's sessions. Its `/revoke` ends them.
     pub sessions: String,
     /// Where a sign-out ends: a path of this site, with its query.

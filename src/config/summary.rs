@@ -81,6 +81,10 @@ impl Config {
                 .iter()
                 .map(|preset| ("preset".to_owned(), preset.as_str().to_owned())),
         );
+        headers.extend(self.assertion.as_ref().map(|assertion| {
+            let name = assertion.header.to_string();
+            (name, format!("an assertion signed by {}", assertion.issuer))
+        }));
         headers.extend(
             self.removed_headers
                 .iter()

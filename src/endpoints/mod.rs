@@ -9,6 +9,7 @@ mod callback;
 mod consent;
 mod form_token;
 pub mod forward_auth;
+mod jwks;
 mod notify;
 mod once;
 mod paths;
@@ -36,7 +37,7 @@ use crate::clock::Clock;
 use crate::http::body::Body;
 use crate::http::forwarded::PublicOrigin;
 use crate::http::navigation;
-use crate::identity::{ClaimPath, Claims, HeaderRules};
+use crate::identity::{Assertions, ClaimPath, Claims, HeaderRules};
 use crate::logto::Logto;
 use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
@@ -87,6 +88,8 @@ pub struct Endpoints {
     pub store: Store,
     /// What webhooks are signed with; without it none are received.
     pub webhook_key: Option<WebhookKey>,
+    /// Makes identity assertions; without it there are none, and no keys of theirs.
+    pub assertions: Option<Arc<Assertions>>,
     /// Asking Logto whether sessions still hold.
     pub rechecks: Arc<Rechecks>,
     /// What is counted.
@@ -147,6 +150,7 @@ impl Endpoints {
             Endpoint::User => user::serve(self, &request).await,
             Endpoint::BackChannelLogout => back_channel_logout::serve(self, request).await,
             Endpoint::Webhook => webhook::serve(self, request).await,
+            Endpoint::Jwks => jwks::serve(self, &request),
             Endpoint::Sessions => sessions::serve(self, &request).await,
             Endpoint::SessionsRevoke => sessions::serve_revoke(self, request).await,
         }

@@ -17,6 +17,8 @@ pub enum Endpoint {
     BackChannelLogout,
     /// Where Logto says what happened to users.
     Webhook,
+    /// The public keys of the identity assertion.
+    Jwks,
     /// Shows a user the sessions they have.
     Sessions,
     /// Ends some of them.
@@ -29,14 +31,17 @@ impl Endpoint {
         match self {
             Self::Callback | Self::SignOut => "GET, POST",
             Self::SignIn | Self::SignUp | Self::Sessions => "GET",
-            Self::User => "GET, HEAD",
+            Self::User | Self::Jwks => "GET, HEAD",
             Self::BackChannelLogout | Self::Webhook | Self::SessionsRevoke => "POST",
         }
     }
 
     /// Whether it is for browsers, and loading it ahead would cost the user something.
     pub(super) const fn minds_prefetch(self) -> bool {
-        !matches!(self, Self::User | Self::BackChannelLogout | Self::Webhook)
+        !matches!(
+            self,
+            Self::User | Self::BackChannelLogout | Self::Webhook | Self::Jwks
+        )
     }
 }
 
@@ -51,6 +56,7 @@ impl Endpoint {
             Self::User => "user",
             Self::BackChannelLogout => "back_channel_logout",
             Self::Webhook => "webhook",
+            Self::Jwks => "jwks",
             Self::Sessions => "sessions",
             Self::SessionsRevoke => "sessions_revoke",
         }
@@ -76,6 +82,8 @@ pub struct EndpointPaths {
     pub back_channel_logout: String,
     /// `routes.webhook`.
     pub webhook: String,
+    /// `routes.jwks`.
+    pub jwks: String,
     /// `routes.sessions`.
     pub sessions: String,
     /// `revoke` below `routes.sessions`.
@@ -94,6 +102,7 @@ impl EndpointPaths {
             auth: format!("{prefix}/auth"),
             back_channel_logout: format!("{prefix}/back-channel-logout"),
             webhook: format!("{prefix}/webhook"),
+            jwks: format!("{prefix}/jwks"),
             sessions: format!("{prefix}/sessions"),
             sessions_revoke: format!("{prefix}/sessions/revoke"),
         }
@@ -109,6 +118,7 @@ impl EndpointPaths {
             (&self.user, Endpoint::User),
             (&self.back_channel_logout, Endpoint::BackChannelLogout),
             (&self.webhook, Endpoint::Webhook),
+            (&self.jwks, Endpoint::Jwks),
             (&self.sessions, Endpoint::Sessions),
             (&self.sessions_revoke, Endpoint::SessionsRevoke),
         ]

@@ -60,6 +60,8 @@ pub enum Source {
     /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
     /// every request.
     Host,
+    /// The signed assertion of who is calling. It is made for a request, by whoever sends that.
+    Assertion,
     /// The same value for every caller who is known.
     Constant(HeaderValue),
     /// The ID of the application, when a program calls as itself and no user.
@@ -221,7 +223,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::ClientId | Source::Host | Source::Token(_) => None,
+            _ => None,
         });
         paths.collect()
     }
@@ -242,7 +244,7 @@ impl HeaderRules {
                     let value = encoding.write(claims.at(path)?, join)?;
                     Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::ClientId | Source::Host | Source::Token(_) => None,
+                _ => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -255,7 +257,7 @@ impl HeaderRules {
             .zip(0_u8..)
             .filter_map(|(rule, position)| match rule.source {
                 Source::ClientId => Some((position, HeaderValue::from_str(client_id).ok()?)),
-                Source::Claim { .. } | Source::Constant(_) | Source::Host | Source::Token(_) => None,
+                _ => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -301,7 +303,7 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::ClientId | Source::Host | Source::Token(_) => None,
+            _ => None,
         })
     }
 
@@ -309,7 +311,7 @@ impl HeaderRules {
     pub fn tokens(&self) -> impl Iterator<Item = (&HeaderName, TokenSource)> {
         self.rules.iter().filter_map(|rule| match rule.source {
             Source::Token(token) => Some((&rule.name, token)),
-            Source::Claim { .. } | Source::Constant(_) | Source::ClientId | Source::Host => None,
+            _ => None,
         })
     }
 
@@ -327,13 +329,19 @@ impl HeaderRules {
         }
     }
 
+    /// The header that carries the assertion.
+    pub fn assertion_header(&self) -> Option<&HeaderName> {
+        let rule = self.rules.iter().find(|rule| rule.source == Source::Assertion);
+        rule.map(|rule| &rule.name)
+    }
+
     /// The name of the rule at a position, where its value is projected.
     pub(super) fn projected_header(&self, position: u8) -> Option<&HeaderName> {
         self.rules
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } | Source::ClientId => Some(&rule.name),
-                Source::Constant(_) | Source::Host | Source::Token(_) => None,
+                _ => None,
             })
     }
 }
@@ -381,8 +389,8 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
                 feed(&mut hash, join.as_bytes());
                 feed(&mut hash, prefix.as_bytes());
             }
-            // Constants, tokens and what a request says are not in the projected values; only their position counts.
-            Source::Constant(_) | Source::Host | Source::Token(_) => feed(&mut hash, b""),
+            // What is not made of claims is not in the projected values; only the position counts.
+            Source::Constant(_) | Source::Host | Source::Assertion | Source::Token(_) => feed(&mut hash, b""),
             Source::ClientId => feed(&mut hash, b"client id"),
         }
     }

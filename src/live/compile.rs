@@ -3,7 +3,7 @@
 use super::error::CompileError;
 use super::lasting::Lasting;
 use super::parts::{
-    cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
+    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
 };
 use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
@@ -137,6 +137,7 @@ fn assemble(
         limiter: lasting.limiter,
         callbacks: lasting.callbacks,
         store: lasting.store,
+        assertions: assertions(config)?,
         webhook_key: config.webhook_signing_key.clone().map(WebhookKey::new),
         rechecks: Arc::clone(&rechecks),
         metrics: lasting.metrics.clone(),

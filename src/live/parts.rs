@@ -7,12 +7,14 @@ use super::tokens::{consent_targets, owned_names};
 use crate::bearer;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, SignInDefaults};
+use crate::identity::assertion::{AssertionKey, AssertionSettings, Assertions};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source, TokenSource};
 use crate::logto::{self, RefreshMode, Userinfo};
 use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::settings::{CookieSettings, SameSite};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
@@ -58,8 +60,26 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
             source,
         });
     }
+    rules.extend(config.assertion.as_ref().map(|assertion| HeaderRule {
+        name: assertion.header.clone(),
+        source: Source::Assertion,
+    }));
     let names = names_set(config);
     Ok(HeaderRules::new(rules)?.owning(names.iter().chain(owned_names(config))))
+}
+
+/// The maker of identity assertions, where there is a key.
+pub(super) fn assertions(config: &Config) -> Result<Option<Arc<Assertions>>, CompileError> {
+    let Some(assertion) = &config.assertion else {
+        return Ok(None);
+    };
+    let keys = assertion.keys.iter().map(AssertionKey::parse);
+    let settings = AssertionSettings {
+        keys: keys.collect::<Result<_, _>>()?,
+        issuer: assertion.issuer.clone(),
+        ttl: assertion.ttl,
+    };
+    Ok(Assertions::new(settings).map(Arc::new))
 }
 
 pub(super) fn keyring(config: &Config) -> Result<KeyRing, CompileError> {
@@ -126,6 +146,7 @@ pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {
         auth: endpoints.auth.clone(),
         back_channel_logout: endpoints.back_channel_logout.clone(),
         webhook: endpoints.webhook.clone(),
+        jwks: endpoints.jwks.clone(),
         sessions: endpoints.sessions.clone(),
         sessions_revoke: endpoints.sessions_revoke(),
     }

@@ -1,5 +1,6 @@
 //! To the upstream and back.
 
+use super::assertion;
 use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
@@ -72,9 +73,10 @@ impl Outbound {
             set_headers: &settings.set_headers,
             tokens,
         };
-        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
+        let mut request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
             gate.cookies.is_own(name)
         });
+        assertion::add(gate, permit, &standing, &mut request);
         // What is let pass without regard to who asks does not end with a session either.
         let ground = permit.identity().and_then(|_| ground(gate, &standing));
         let Standing { session, renewal, .. } = standing;

@@ -25,6 +25,8 @@ pub struct RouteSettings {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What scripts of other origins may ask and read; `None`: nothing is said of them.
     pub cors: Option<Arc<CorsPolicy>>,
+    /// Whom identity assertions are for.
+    pub audience: String,
 }
 
 /// The treatment of every route, found by the number that the table gave it.

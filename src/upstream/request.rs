@@ -87,6 +87,11 @@ impl UpstreamRequest {
         }
     }
 
+    /// Adds the signed assertion of who is calling, under a name that was stripped with all that the proxy owns.
+    pub fn assert(&mut self, name: HeaderName, assertion: HeaderValue) {
+        self.message.headers_mut().insert(name, assertion);
+    }
+
     /// The message to write, and the client's side of the tunnel if one was asked for.
     pub fn into_message(self) -> (Request<Body>, Option<OnUpgrade>) {
         (self.message, self.tunnel)

@@ -18,6 +18,8 @@ pub struct RouteConfig {
     pub methods: Vec<String>,
     /// Who may pass.
     pub access: Access,
+    /// Whom identity assertions are for; `None`: as `assertion.audience` says.
+    pub audience: Option<String>,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
     /// The tokens that the upstream gets: no two in one header, none on a public route.

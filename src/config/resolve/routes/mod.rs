@@ -8,7 +8,7 @@ mod tokens;
 mod treatment;
 mod upstream;
 
-use super::{access, hugging_face};
+use super::{access, assertion, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
@@ -29,6 +29,7 @@ pub(super) struct Around<'a> {
     pub(super) logto: Option<&'a LogtoConfig>,
     pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
+    pub(super) has_assertion: bool,
     pub(super) cookie_domain: Option<&'a str>,
     pub(super) listen: &'a [ListenAddress],
     pub(super) upstream: Option<&'a UpstreamAddress>,
@@ -90,6 +91,11 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if is_open && route.unauthenticated != Unauthenticated::Auto {
         reader.warnings.push(format!(
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
+        ));
+    }
+    if route.audience.is_some() && !around.has_assertion {
+        reader.warnings.push(format!(
+            "route {route}: audience has no effect, since there is no assertion.key"
         ));
     }
     callers::warn(reader, route);
@@ -171,6 +177,7 @@ fn route(
         .as_ref()
         .map_or_else(String::new, |(path, _)| path.to_string());
     let access = access(reader, entries, origin, &name, around.logto);
+    let audience = text(reader, entries, origin, "route.audience", assertion::name);
     let unauthenticated = text(reader, entries, origin, "route.unauthenticated", |text| {
         choose(
             text,
@@ -197,6 +204,7 @@ fn route(
         host: host?.0,
         methods: methods?,
         access: access?,
+        audience: Some(audience?.0).filter(|audience| !audience.is_empty()),
         unauthenticated: unauthenticated?.0,
         tokens: tokens?,
         social_token: social_token?,
