@@ -37,7 +37,7 @@ pub(super) struct Outbound {
     cors: Option<Box<CorsGrant>>,
     /// Another proxy sends it, and only asks.
     is_check: bool,
-    /// `Authorization` is a token of the caller, or absent.
+    /// `Authorization` is a token of the caller that the route hands on, or absent.
     owns_authorization: bool,
 }
 
@@ -79,6 +79,7 @@ impl Outbound {
         assertion::add(gate, permit, &standing, &mut request);
         // What is let pass without regard to who asks does not end with a session either.
         let ground = permit.identity().and_then(|_| ground(gate, &standing));
+        let withheld = standing.token.as_ref().is_some_and(|token| token.is_for_logto());
         let Standing { session, renewal, .. } = standing;
         let renewal = session.filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {
@@ -93,10 +94,11 @@ impl Outbound {
             ground,
             renewal,
             is_check,
-            owns_authorization: settings
-                .tokens
-                .as_ref()
-                .is_some_and(|rules| rules.take_authorization()),
+            owns_authorization: withheld
+                || settings
+                    .tokens
+                    .as_ref()
+                    .is_some_and(|rules| rules.take_authorization()),
             cors: None,
         })
     }

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::SignInConfig;
 use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::{HeaderName, HeaderValue};
@@ -40,6 +41,8 @@ pub struct RouteConfig {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of scripts of other origins.
     pub cors: Cors,
+    /// What a sign-in for it is like, the whole of it; `None`: as everywhere.
+    pub sign_in: Option<Box<SignInConfig>>,
 }
 
 impl RouteConfig {
