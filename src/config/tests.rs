@@ -7,9 +7,11 @@ mod cors;
 mod errors;
 mod in_step;
 mod overlay;
+mod route_sign_in;
 mod routes;
 mod secrecy;
 mod sessions;
+mod tokens;
 
 use super::*;
 use std::collections::BTreeMap;

@@ -13,12 +13,14 @@ use serde_json::json;
 /// Where a person is to be sent; for nginx, which passes no redirect on.
 const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
 
-/// The `Set-Cookie` lines one by one; for nginx and Caddy, whose variables run several lines together.
-const SET_COOKIES: [HeaderName; 4] = [
+/// The `Set-Cookie` lines one by one; for nginx, whose variables hold one line, or several run together. As many as a session
+/// has pieces: one of them missing, it would be none.
+const SET_COOKIES: [HeaderName; 5] = [
     HeaderName::from_static("x-logto-set-cookie-1"),
     HeaderName::from_static("x-logto-set-cookie-2"),
     HeaderName::from_static("x-logto-set-cookie-3"),
     HeaderName::from_static("x-logto-set-cookie-4"),
+    HeaderName::from_static("x-logto-set-cookie-5"),
 ];
 
 /// What Envoy is to take out of the client's request.
@@ -65,7 +67,6 @@ pub fn shape(form: CheckForm, rules: &HeaderRules, mut response: Response<Body>)
         return answer::empty(StatusCode::FORBIDDEN);
     }
     match form {
-        CheckForm::Forwarded if is_permitted => number_cookies(response.headers_mut()),
         CheckForm::Forwarded => {}
         CheckForm::Target => {
             if let Some(permitted) = permitted {
@@ -121,10 +122,6 @@ fn for_nginx(is_permitted: bool, response: &mut Response<Body>) {
     if let Some(location) = location {
         headers.insert(X_AUTH_REQUEST_REDIRECT, location);
     }
-    number_cookies(headers);
-}
-
-fn number_cookies(headers: &mut HeaderMap) {
     let lines: Vec<HeaderValue> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
     for (name, line) in SET_COOKIES.into_iter().zip(lines) {
         headers.insert(name, line);

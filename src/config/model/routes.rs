@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::SignInConfig;
 use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::{HeaderName, HeaderValue};
@@ -40,6 +41,16 @@ pub struct RouteConfig {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of scripts of other origins.
     pub cors: Cors,
+    /// What a sign-in for it is like, the whole of it; `None`: as everywhere.
+    pub sign_in: Option<Box<SignInConfig>>,
+}
+
+impl RouteConfig {
+    /// The headers that tokens go in.
+    pub fn token_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        let social = self.social_token.as_ref().map(|token| &token.header);
+        self.tokens.iter().map(|token| &token.header).chain(social)
+    }
 }
 
 /// One of `route.tokens`.

@@ -4,6 +4,7 @@ mod callers;
 mod cors;
 mod field;
 mod matching;
+mod sign_in;
 mod tokens;
 mod treatment;
 mod upstream;
@@ -13,7 +14,7 @@ use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
 use crate::config::model::{
-    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, Unauthenticated,
+    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, SignInConfig, Unauthenticated,
 };
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
@@ -27,6 +28,7 @@ use matching::{host, methods};
 pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
+    pub(super) sign_in: Option<&'a SignInConfig>,
     pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) has_assertion: bool,
@@ -99,6 +101,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
         ));
     }
     callers::warn(reader, route);
+    tokens::warn(reader, route, around.logto);
     hugging_face::warn(reader, route, around.hugging_face);
     if route.access == Access::Public && route.cors == Cors::Pass {
         reader.warnings.push(format!(
@@ -196,6 +199,7 @@ fn route(
     let set_headers = treatment::set_headers(reader, entries, origin);
     let limited_to = methods.as_deref().unwrap_or_default();
     let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
+    let sign_in = sign_in::sign_in(reader, entries, origin, around.sign_in);
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
@@ -214,6 +218,7 @@ fn route(
         rewrite: rewrite?,
         set_headers: set_headers?,
         cors: cors?,
+        sign_in: sign_in?,
     };
     tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
