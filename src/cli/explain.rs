@@ -195,6 +195,11 @@ fn judge(
                 }
                 None => row("headers", "none: the app is told nothing about who it is"),
             }
+            let tokens = settings.tokens.iter().flat_map(|tokens| tokens.rules());
+            let is_session = permit.identity().is_some() && !is_token;
+            for token in tokens.filter(|_| is_session) {
+                row("token", token);
+            }
             ExitCode::SUCCESS
         }
         Decision::SignIn(_) => {

@@ -31,6 +31,8 @@ pub(super) fn phrases(gate: &Gate, route: &Route) -> Vec<String> {
     if !settings.set_headers.is_empty() {
         phrases.push(format!("sets {}", names(&settings.set_headers)));
     }
+    let tokens = settings.tokens.iter().flat_map(|tokens| tokens.rules());
+    phrases.extend(tokens.map(|token| format!("with {token}")));
     phrases.extend(cors(gate, route).map(|cors| format!("cors: {cors}")));
     phrases.extend(sign_in(gate, route).map(|sign_in| format!("sign-in with {sign_in}")));
     phrases
