@@ -121,6 +121,9 @@ fn route_lines(gate: &Gate) -> Vec<String> {
 fn treatment(gate: &Gate, route: &Route) -> String {
     let settings = gate.settings.of(route);
     let mut text = String::new();
+    if route.passes_ambiguous {
+        text.push_str("  ambiguous paths pass");
+    }
     if settings.upstream != UpstreamId::default() {
         let upstream = gate.upstreams.of(settings.upstream);
         let usual = gate.upstreams.of(UpstreamId::default());

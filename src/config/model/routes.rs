@@ -34,6 +34,8 @@ pub struct RouteConfig {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of scripts of other origins.
     pub cors: Cors,
+    /// Whether its upstream is sent ambiguous paths; only without a rewrite, below a final `/*`, and where a sign-in is needed.
+    pub passes_ambiguous: bool,
 }
 
 /// `route.strip_prefix` and `route.rewrite` together.

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod ambiguous;
 mod callers;
 mod cors;
 mod field;
@@ -186,6 +187,13 @@ fn route(
     let set_headers = treatment::set_headers(reader, entries, origin);
     let limited_to = methods.as_deref().unwrap_or_default();
     let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
+    let passes_ambiguous = ambiguous::path(
+        reader,
+        entries,
+        origin,
+        path.as_ref().map(|(path, _)| path),
+        access.as_ref(),
+    );
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
@@ -201,6 +209,7 @@ fn route(
         rewrite: rewrite?,
         set_headers: set_headers?,
         cors: cors?,
+        passes_ambiguous: passes_ambiguous?,
     };
     known.then_some((route, path_origin))
 }
