@@ -33,5 +33,6 @@ pub mod store;
 pub mod streams;
 pub mod tasks;
 pub mod telemetry;
+pub mod tokens;
 pub mod upstream;
 mod vectored;

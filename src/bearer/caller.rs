@@ -117,6 +117,11 @@ impl BearerCaller {
         }
     }
 
+    /// Whether it opens more than the API behind this proxy, which a JWT was made for: what else the user may do at Logto.
+    pub fn is_for_logto(&self) -> bool {
+        self.kind != TokenKind::Jwt
+    }
+
     /// The user's ID; a machine's application ID.
     pub fn name(&self) -> &str {
         self.subject.as_deref().unwrap_or(&self.client_id)

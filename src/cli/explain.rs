@@ -183,7 +183,13 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token
             let settings = gate.settings.of(permit.route());
             row("upstream", &gate.upstreams.of(settings.upstream).address);
             match permit.identity() {
-                Some(identity) => print_headers(identity, &gate.header_rules),
+                Some(identity) => {
+                    print_headers(identity, &gate.header_rules);
+                    if let Some(name) = gate.header_rules.assertion_header() {
+                        let audience = &gate.settings.of(permit.route()).audience;
+                        row("", format_args!("{name}: (signed for {audience})"));
+                    }
+                }
                 None => row("headers", "none: the app is told nothing about who it is"),
             }
             ExitCode::SUCCESS

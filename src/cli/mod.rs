@@ -49,8 +49,8 @@ enum Command {
     Check(ConfigFlags),
     /// Say what would become of a request, and why
     Explain(explain::ExplainFlags),
-    /// Print a new session key
-    Keygen,
+    /// Print a new session key, or one that signs identity assertions
+    Keygen(keygen::KeygenFlags),
     /// Make a proxy.toml of the configuration of another proxy
     Import(import::ImportFlags),
     /// Ask the health listener of a running proxy whether it is alive
@@ -97,7 +97,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Some(Command::Dev(flags)) => dev::run(&flags),
         Some(Command::Check(flags)) => check::run(&flags),
         Some(Command::Explain(flags)) => explain::run(&flags),
-        Some(Command::Keygen) => keygen::run(),
+        Some(Command::Keygen(flags)) => keygen::run(&flags),
         Some(Command::Import(flags)) => import::run(&flags),
         Some(Command::Healthcheck(flags)) => healthcheck::run(&flags),
     }

@@ -1,15 +1,18 @@
 //! What a configuration resolves to. Every value is checked; nothing here is parsed again later.
 
+mod assertion;
 mod cors;
 mod hugging_face;
 mod process;
 mod routes;
 
+pub use assertion::AssertionConfig;
 pub use cors::{Cors, CorsTable};
 pub use hugging_face::{HuggingFaceConfig, LiveOrgs};
 pub use process::{LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 pub use routes::{
-    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, Unauthenticated,
+    Access, AccessTable, ClaimCondition, ClaimValue, RewriteConfig, RouteConfig, RouteToken,
+    SocialTokenConfig, TokenKind, Unauthenticated, WhenAbsent,
 };
 
 use super::value::{
@@ -63,6 +66,8 @@ pub struct Config {
     pub headers: Vec<HeaderConfig>,
     /// Other proxies whose headers are sent too, none twice.
     pub header_presets: Vec<Preset>,
+    /// Whether and how requests carry a signed assertion.
+    pub assertion: Option<AssertionConfig>,
     /// Default headers, and headers of presets, that are not to be sent. They are still removed from requests.
     pub removed_headers: Vec<HeaderName>,
     /// Routes, in the order of the file; no two that cover one request to the same path of the same host.
@@ -235,6 +240,8 @@ pub struct EndpointPaths {
     pub back_channel_logout: String,
     /// Hears of Logto's webhooks.
     pub webhook: String,
+    /// The public keys of the identity assertion.
+    pub jwks: String,
     /// Lists a user's sessions. Its `/revoke` ends them.
     pub sessions: String,
     /// Where a sign-out ends: a path of this site, with its query.
@@ -264,6 +271,17 @@ pub enum HeaderSource {
     },
     /// Always this; marked sensitive, since it may be a credential.
     Constant(HeaderValue),
+    /// A token that Logto gave for the session.
+    Token(TokenSource),
+}
+
+/// A token that every session has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
 }
 
 /// How a header's value is written.
@@ -277,6 +295,25 @@ pub enum HeaderEncoding {
     Rfc2047,
     /// Base64 of UTF-8.
     Base64,
+}
+
+impl Config {
+    /// The API resources that tokens are handed on for, each once.
+    pub fn token_resources(&self) -> Vec<&str> {
+        const ORGANIZATIONS: &str = "urn:logto:resource:organizations";
+        let mut resources = Vec::new();
+        for token in self.routes.iter().flat_map(|route| &route.tokens) {
+            let TokenKind::For { resource, .. } = &token.token else {
+                continue;
+            };
+            // Permissions in an organization are asked for under this name (Logto: organization tokens).
+            let resource = resource.as_deref().unwrap_or(ORGANIZATIONS);
+            if !resources.contains(&resource) {
+                resources.push(resource);
+            }
+        }
+        resources
+    }
 }
 
 impl LogtoConfig {

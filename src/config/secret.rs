@@ -57,6 +57,17 @@ impl Reader<'_> {
 
     /// One secret: its text, less one line break at the end.
     pub(super) fn secret(&mut self, path: &str, node: &Node) -> Option<SecretText> {
+        self.secret_with(path, node, |text| {
+            text.trim() == text && !text.chars().any(char::is_control)
+        })
+    }
+
+    /// One secret that may have several lines, as PEM has.
+    pub(super) fn secret_of_lines(&mut self, path: &str, node: &Node) -> Option<SecretText> {
+        self.secret_with(path, node, |_| true)
+    }
+
+    fn secret_with(&mut self, path: &str, node: &Node, fits: impl Fn(&str) -> bool) -> Option<SecretText> {
         let result = match &node.value {
             Value::Text(text) => Ok(SecretText::new(text.to_string())),
             Value::Table(entries) => self.secret_elsewhere(entries),
@@ -69,7 +80,7 @@ impl Reader<'_> {
             let text = without_line_break(secret.expose());
             if text.is_empty() {
                 Err(Problem::new("the secret is empty"))
-            } else if text.trim() != text || text.chars().any(char::is_control) {
+            } else if !fits(text) {
                 Err(Problem::new(
                     "the secret has blanks around it or line breaks in it",
                 ))

@@ -1,6 +1,6 @@
 //! What `check` says about a configuration, but for its routes, which policy puts in words. Nothing secret is in it.
 
-use super::model::{Config, HeaderSource, RefreshMode, StoreConfig};
+use super::model::{Config, HeaderSource, RefreshMode, StoreConfig, TokenSource};
 use super::value::duration::display;
 
 /// A configuration in words.
@@ -69,6 +69,8 @@ impl Config {
                 let source = match &header.source {
                     HeaderSource::Claim { path, .. } => path.clone(),
                     HeaderSource::Constant(_) => "a constant".to_owned(),
+                    HeaderSource::Token(TokenSource::Access) => "the access token".to_owned(),
+                    HeaderSource::Token(TokenSource::Id) => "the ID token".to_owned(),
                 };
                 (header.name.to_string(), source)
             })
@@ -79,6 +81,10 @@ impl Config {
                 .iter()
                 .map(|preset| ("preset".to_owned(), preset.as_str().to_owned())),
         );
+        headers.extend(self.assertion.as_ref().map(|assertion| {
+            let name = assertion.header.to_string();
+            (name, format!("an assertion signed by {}", assertion.issuer))
+        }));
         headers.extend(
             self.removed_headers
                 .iter()

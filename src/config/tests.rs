@@ -1,6 +1,7 @@
 //! The configuration as a whole: defaults, table, documentation, precedence, and what errors may say.
 
 mod access;
+mod assertion;
 mod callers;
 mod cors;
 mod errors;
@@ -11,7 +12,6 @@ mod secrecy;
 mod sessions;
 
 use super::*;
-use crate::identity::Preset;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -256,23 +256,6 @@ fn every_key_can_be_set() {
     assert_eq!((config.limits.sign_ins_per_minute, config.admin), (None, None));
     assert_eq!(config.limits.body_bytes.map(u64::from), Some(1_000_000));
     assert_eq!(config.shutdown.delay, Duration::from_secs(5));
-}
-
-#[test]
-fn presets_are_read_once_each_and_their_headers_may_be_taken_away() {
-    let text = "[headers_presets]\nuse = [\"google-iap\", \"authelia\", \"google-iap\"]\n[headers]\n\"Remote-Groups\" = false";
-    let config = with("", text).unwrap();
-    assert_eq!(config.header_presets, [Preset::GoogleIap, Preset::Authelia]);
-    assert_eq!(config.removed_headers, ["remote-groups"]);
-    let by_email = |warning: &&String| warning.contains("google-iap tell users apart by e-mail");
-    assert_eq!(
-        config.warnings.iter().filter(by_email).count(),
-        1,
-        "{:?}",
-        config.warnings
-    );
-    let authelia = with("", "[headers_presets]\nuse = \"authelia\"").unwrap();
-    assert_eq!(authelia.warnings, with("", "").unwrap().warnings);
 }
 
 #[test]

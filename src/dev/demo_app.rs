@@ -125,7 +125,9 @@ fn answer(context: &Context, request: Request<Incoming>) -> Reply {
     match path.as_str() {
         "/" if get => home(context, request.headers()),
         "/public" if get => public(request.headers()),
-        "/headers" if get => reply::json(StatusCode::OK, &received(request.headers())),
+        path if get && (path == "/headers" || path.starts_with("/api/")) => {
+            reply::json(StatusCode::OK, &received(request.headers()))
+        }
         "/events" if get => events(),
         "/echo" if request.method() == Method::POST => echo(request),
         "/ws" if get => web_socket(context, request),

@@ -13,12 +13,14 @@ use serde_json::json;
 /// Where a person is to be sent; for nginx, which passes no redirect on.
 const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
 
-/// The `Set-Cookie` lines one by one; for nginx and Caddy, whose variables run several lines together.
-const SET_COOKIES: [HeaderName; 4] = [
+/// The `Set-Cookie` lines one by one; for nginx, whose variables hold one line, or several run together. As many as a session
+/// has pieces: one of them missing, it would be none.
+const SET_COOKIES: [HeaderName; 5] = [
     HeaderName::from_static("x-logto-set-cookie-1"),
     HeaderName::from_static("x-logto-set-cookie-2"),
     HeaderName::from_static("x-logto-set-cookie-3"),
     HeaderName::from_static("x-logto-set-cookie-4"),
+    HeaderName::from_static("x-logto-set-cookie-5"),
 ];
 
 /// What Envoy is to take out of the client's request.
@@ -26,28 +28,36 @@ const X_ENVOY_AUTH_HEADERS_TO_REMOVE: HeaderName = HeaderName::from_static("x-en
 
 /// Marks an answer that is made of a permit.
 #[derive(Debug, Clone, Copy)]
-struct Permitted;
+struct Permitted {
+    owns_authorization: bool,
+}
 
 /// 200 with what the application is to be told of the caller: the fields of `forwarded`, a permitted request as it would be
-/// forwarded, that only the proxy may send.
-pub fn permitted(rules: &HeaderRules, forwarded: &HeaderMap, cookies: Vec<HeaderValue>) -> Response<Body> {
+/// forwarded, that only the proxy may send. `Authorization` is among them where it is the caller's token.
+pub fn permitted(
+    rules: &HeaderRules,
+    forwarded: &HeaderMap,
+    owns_authorization: bool,
+    cookies: Vec<HeaderValue>,
+) -> Response<Body> {
     let mut response = answer::empty(StatusCode::OK);
     let headers = response.headers_mut();
     for (name, value) in forwarded {
-        if rules.is_owned(name.as_str().as_bytes()) {
+        if rules.is_owned(name.as_str().as_bytes()) || (owns_authorization && name == header::AUTHORIZATION) {
             headers.append(name.clone(), value.clone());
         }
     }
     for line in cookies {
         headers.append(header::SET_COOKIE, line);
     }
-    response.extensions_mut().insert(Permitted);
+    response.extensions_mut().insert(Permitted { owns_authorization });
     response
 }
 
 /// Any answer to a check, as the proxy that asks understands it.
 pub fn shape(form: CheckForm, rules: &HeaderRules, mut response: Response<Body>) -> Response<Body> {
-    let is_permitted = response.extensions().get::<Permitted>().is_some();
+    let permitted = response.extensions().get::<Permitted>().copied();
+    let is_permitted = permitted.is_some();
     // Envoy takes 200 alone for a permit, and passes the other answers on.
     let passes_for_permit = match form {
         CheckForm::Target => response.status() == StatusCode::OK,
@@ -57,10 +67,12 @@ pub fn shape(form: CheckForm, rules: &HeaderRules, mut response: Response<Body>)
         return answer::empty(StatusCode::FORBIDDEN);
     }
     match form {
-        CheckForm::Forwarded if is_permitted => number_cookies(response.headers_mut()),
         CheckForm::Forwarded => {}
-        CheckForm::Target if is_permitted => name_absent(rules, response.headers_mut()),
-        CheckForm::Target => {}
+        CheckForm::Target => {
+            if let Some(permitted) = permitted {
+                name_absent(rules, permitted, response.headers_mut());
+            }
+        }
         CheckForm::Original => for_nginx(is_permitted, &mut response),
     }
     response
@@ -77,8 +89,9 @@ pub(super) fn foreign_host() -> Response<Body> {
 
 /// Envoy sets what the answer has and leaves the rest of the client's request as it is: it is told to take out what could
 /// pass for ours there.
-fn name_absent(rules: &HeaderRules, headers: &mut HeaderMap) {
-    let names = rules.names();
+fn name_absent(rules: &HeaderRules, permitted: Permitted, headers: &mut HeaderMap) {
+    let mut names = rules.names();
+    names.extend(permitted.owns_authorization.then_some(header::AUTHORIZATION));
     let absent: Vec<&str> = names
         .iter()
         .filter(|name| !headers.contains_key(*name))
@@ -109,10 +122,6 @@ fn for_nginx(is_permitted: bool, response: &mut Response<Body>) {
     if let Some(location) = location {
         headers.insert(X_AUTH_REQUEST_REDIRECT, location);
     }
-    number_cookies(headers);
-}
-
-fn number_cookies(headers: &mut HeaderMap) {
     let lines: Vec<HeaderValue> = headers.get_all(header::SET_COOKIE).iter().cloned().collect();
     for (name, line) in SET_COOKIES.into_iter().zip(lines) {
         headers.insert(name, line);
@@ -144,7 +153,7 @@ mod tests {
                     "{status} {shaped}"
                 );
             }
-            let permit = permitted(&rules, &HeaderMap::new(), Vec::new());
+            let permit = permitted(&rules, &HeaderMap::new(), false, Vec::new());
             assert_eq!(shape(form, &rules, permit).status(), StatusCode::OK);
         }
     }
@@ -158,7 +167,7 @@ mod tests {
         let shaped = shape(
             CheckForm::Target,
             &rules,
-            permitted(&rules, &forwarded, Vec::new()),
+            permitted(&rules, &forwarded, false, Vec::new()),
         );
         assert_eq!(shaped.headers()["x-user-sub"], "ada");
         assert!(!shaped.headers().contains_key("x-other"));
@@ -168,5 +177,25 @@ mod tests {
         for name in ["x-user-roles", "x-user-hf-id", "x-client-id", "x-forwarded-user"] {
             assert!(names.contains(&name), "{name} of {list}");
         }
+    }
+
+    #[test]
+    fn authorization_is_told_or_taken_out_where_it_is_the_callers_token() {
+        let rules = HeaderRules::new(HeaderRules::standard()).unwrap();
+        let shaped = |forwarded: &HeaderMap, owns| {
+            let answer = permitted(&rules, forwarded, owns, Vec::new());
+            shape(CheckForm::Target, &rules, answer).headers().clone()
+        };
+        let is_removed = |headers: &HeaderMap| {
+            let list = headers[X_ENVOY_AUTH_HEADERS_TO_REMOVE].to_str().unwrap();
+            list.split(',').any(|name| name == "authorization")
+        };
+        let mut forwarded = HeaderMap::new();
+        assert!(is_removed(&shaped(&forwarded, true)));
+        assert!(!is_removed(&shaped(&forwarded, false)));
+        forwarded.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer token"));
+        let told = shaped(&forwarded, true);
+        assert!(told[header::AUTHORIZATION] == "Bearer token" && !is_removed(&told));
+        assert!(!shaped(&forwarded, false).contains_key(header::AUTHORIZATION));
     }
 }

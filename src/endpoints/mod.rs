@@ -6,8 +6,10 @@
 
 mod back_channel_logout;
 mod callback;
+mod consent;
 mod form_token;
 pub mod forward_auth;
+mod jwks;
 mod notify;
 mod once;
 mod paths;
@@ -35,7 +37,7 @@ use crate::clock::Clock;
 use crate::http::body::Body;
 use crate::http::forwarded::PublicOrigin;
 use crate::http::navigation;
-use crate::identity::{ClaimPath, Claims, HeaderRules};
+use crate::identity::{Assertions, ClaimPath, Claims, HeaderRules};
 use crate::logto::Logto;
 use crate::logto::webhook::WebhookKey;
 use crate::pages::{self, PageSettings, Problem, answer};
@@ -86,6 +88,8 @@ pub struct Endpoints {
     pub store: Store,
     /// What webhooks are signed with; without it none are received.
     pub webhook_key: Option<WebhookKey>,
+    /// Makes identity assertions; without it there are none, and no keys of theirs.
+    pub assertions: Option<Arc<Assertions>>,
     /// Asking Logto whether sessions still hold.
     pub rechecks: Arc<Rechecks>,
     /// What is counted.
@@ -147,6 +151,7 @@ impl Endpoints {
             Endpoint::User => user::serve(self, &request).await,
             Endpoint::BackChannelLogout => back_channel_logout::serve(self, request).await,
             Endpoint::Webhook => webhook::serve(self, request).await,
+            Endpoint::Jwks => jwks::serve(self, &request),
             Endpoint::Sessions => sessions::serve(self, &request).await,
             Endpoint::SessionsRevoke => sessions::serve_revoke(self, request).await,
         }
@@ -364,23 +369,7 @@ impl Endpoints {
         return_path: Option<&ReturnPath>,
     ) -> Response<Body> {
         let again = return_path.map(|path| self.sign_in_link(request, path));
-        let page = pages::problem(
-            &self.pages,
-            navigation::language(request.headers()),
-            problem,
-            again.as_deref(),
-            request.request_id().to_str().unwrap_or_default(),
-        );
-        let mut response = answer::page(problem.status(), page);
-        let retry_after = match problem {
-            Problem::Unavailable => Some(HeaderValue::from_static("5")),
-            Problem::TooMany => Some(HeaderValue::from_static("60")),
-            _ => None,
-        };
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        self.problem_page(request, problem, again.as_deref())
     }
 }
 

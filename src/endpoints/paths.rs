@@ -19,6 +19,8 @@ pub enum Endpoint {
     BackChannelLogout,
     /// Where Logto says what happened to users.
     Webhook,
+    /// The public keys of the identity assertion.
+    Jwks,
     /// Shows a user the sessions they have.
     Sessions,
     /// Ends some of them.
@@ -31,14 +33,17 @@ impl Endpoint {
         match self {
             Self::Callback | Self::SignOut => "GET, POST",
             Self::SignIn | Self::SignUp | Self::Sessions => "GET",
-            Self::User => "GET, HEAD",
+            Self::User | Self::Jwks => "GET, HEAD",
             Self::BackChannelLogout | Self::Webhook | Self::SessionsRevoke => "POST",
         }
     }
 
     /// Whether it is for browsers, and loading it ahead would cost the user something.
     pub(super) const fn minds_prefetch(self) -> bool {
-        !matches!(self, Self::User | Self::BackChannelLogout | Self::Webhook)
+        !matches!(
+            self,
+            Self::User | Self::BackChannelLogout | Self::Webhook | Self::Jwks
+        )
     }
 }
 
@@ -53,6 +58,7 @@ impl Endpoint {
             Self::User => "user",
             Self::BackChannelLogout => "back_channel_logout",
             Self::Webhook => "webhook",
+            Self::Jwks => "jwks",
             Self::Sessions => "sessions",
             Self::SessionsRevoke => "sessions_revoke",
         }
@@ -78,6 +84,8 @@ pub struct EndpointPaths {
     pub back_channel_logout: String,
     /// `routes.webhook`.
     pub webhook: String,
+    /// `routes.jwks`.
+    pub jwks: String,
     /// `routes.sessions`.
     pub sessions: String,
     /// `revoke` below `routes.sessions`.
@@ -96,6 +104,7 @@ impl EndpointPaths {
             auth: format!("{prefix}/auth"),
             back_channel_logout: format!("{prefix}/back-channel-logout"),
             webhook: format!("{prefix}/webhook"),
+            jwks: format!("{prefix}/jwks"),
             sessions: format!("{prefix}/sessions"),
             sessions_revoke: format!("{prefix}/sessions/revoke"),
         }
@@ -107,7 +116,7 @@ impl EndpointPaths {
         all.find_map(|(path, endpoint)| (path == canonical_path).then_some(endpoint))
     }
 
-    const fn all(&self) -> [(&String, Endpoint); 9] {
+    const fn all(&self) -> [(&String, Endpoint); 10] {
         [
             (&self.sign_in, Endpoint::SignIn),
             (&self.sign_up, Endpoint::SignUp),
@@ -116,6 +125,7 @@ impl EndpointPaths {
             (&self.user, Endpoint::User),
             (&self.back_channel_logout, Endpoint::BackChannelLogout),
             (&self.webhook, Endpoint::Webhook),
+            (&self.jwks, Endpoint::Jwks),
             (&self.sessions, Endpoint::Sessions),
             (&self.sessions_revoke, Endpoint::SessionsRevoke),
         ]

@@ -80,9 +80,11 @@ impl Redemption {
             Ok(verified) => {
                 let mut signed_in = verified.into_inner();
                 self.update_organizations(&mut signed_in).await;
-                self.session(signed_in, asked_at)
-                    .map(Arc::new)
-                    .map_err(|_| Problem::Unavailable)
+                let session = self.session(signed_in.clone(), asked_at).map(Arc::new);
+                if let Ok(session) = &session {
+                    self.rechecks.keep_signed_in(session.id(), &signed_in, asked_at);
+                }
+                session.map_err(|_| Problem::Unavailable)
             }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in failed");

@@ -44,6 +44,8 @@ pub struct SignInDefaults {
     pub parameters: Vec<(String, String)>,
     /// Names that the query of the sign-in URL may set: `sign_in.allow_params`.
     pub allowed: Vec<String>,
+    /// Targets of social connectors that a sign-in URL may name in `direct_sign_in` in any case: pages of the proxy link there.
+    pub consent_targets: Vec<String>,
 }
 
 /// Parameters chosen for one sign-in; they go before the fixed ones.
@@ -71,6 +73,11 @@ impl SignInDefaults {
         seconds.parse().ok().map(Duration::from_secs)
     }
 
+    fn is_consent(&self, value: &str) -> bool {
+        let target = value.strip_prefix("social:");
+        target.is_some_and(|target| self.consent_targets.iter().any(|known| known == target))
+    }
+
     /// The choices that a sign-in URL makes; `None` when it carries one that is unknown, forbidden or wrong.
     fn choices(&self, query: &Parameters) -> Option<Choices> {
         let mut choices = Choices::default();
@@ -79,6 +86,9 @@ impl SignInDefaults {
                 "redirect" | "problem" => {}
                 // It can only make Logto ask for more, and the page for refused users links to it.
                 "prompt" if value == "login" => choices.prompt = Some(value.to_owned()),
+                "direct_sign_in" if self.is_consent(value) => {
+                    choices.parameters.push((name.to_owned(), value.to_owned()));
+                }
                 _ if self.allowed.iter().any(|allowed| allowed == name) && is_valid(name, value) => {
                     if name == "prompt" {
                         choices.prompt = Some(value.to_owned());

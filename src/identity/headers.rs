@@ -6,7 +6,7 @@
 
 use super::claims::{ClaimPath, Claims};
 pub use super::encoding::Encoding;
-use super::owned::{self, OwnedNames};
+use super::owned::OwnedNames;
 pub use super::projected::ProjectedHeaders;
 use crate::http::folding::{fold, folded_equals};
 use http::HeaderValue;
@@ -60,10 +60,24 @@ pub enum Source {
     /// The host that the request names, with its port if it is not the scheme's own. Says nothing of the user, so it goes on
     /// every request.
     Host,
+    /// The signed assertion of who is calling. It is made for a request, by whoever sends that.
+    Assertion,
     /// The same value for every caller who is known.
     Constant(HeaderValue),
     /// The ID of the application, when a program calls as itself and no user.
     ClientId,
+    /// One of the tokens that Logto gave for the session. It is no part of what a session carries: whoever forwards the
+    /// request adds it.
+    Token(TokenSource),
+}
+
+/// A token that any signed-in user has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSource {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
 }
 
 /// One header towards the upstream.
@@ -209,7 +223,7 @@ impl HeaderRules {
     pub fn needed_claims(&self) -> Vec<ClaimPath> {
         let paths = self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Claim { path, .. } => Some(path.clone()),
-            Source::Constant(_) | Source::ClientId | Source::Host => None,
+            _ => None,
         });
         paths.collect()
     }
@@ -230,7 +244,7 @@ impl HeaderRules {
                     let value = encoding.write(claims.at(path)?, join)?;
                     Some((position, prefixed(prefix, value)?))
                 }
-                Source::Constant(_) | Source::ClientId | Source::Host => None,
+                _ => None,
             });
         ProjectedHeaders::collect(values)
     }
@@ -243,15 +257,9 @@ impl HeaderRules {
             .zip(0_u8..)
             .filter_map(|(rule, position)| match rule.source {
                 Source::ClientId => Some((position, HeaderValue::from_str(client_id).ok()?)),
-                Source::Claim { .. } | Source::Constant(_) | Source::Host => None,
+                _ => None,
             });
         ProjectedHeaders::collect(values)
-    }
-
-    /// The same rules, with further names that clients may not send.
-    pub fn owning(mut self, names: &[HeaderName]) -> Self {
-        self.owned = OwnedNames::new(self.rules.iter().map(|rule| &rule.name).chain(names));
-        self
     }
 
     /// Is this a name that tells who the user is, by a rule or by custom, in whatever spelling?
@@ -267,7 +275,7 @@ impl HeaderRules {
         let mut names: Vec<HeaderName> = Vec::new();
         let rules = self.rules.iter().map(|rule| rule.name.clone());
         let defaults = Self::defaults().into_iter().map(|rule| rule.name);
-        for name in rules.chain(defaults).chain(owned::names()) {
+        for name in rules.chain(defaults).chain(self.owned.names()) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -289,8 +297,23 @@ impl HeaderRules {
     pub fn constants(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.rules.iter().filter_map(|rule| match &rule.source {
             Source::Constant(value) => Some((&rule.name, value)),
-            Source::Claim { .. } | Source::ClientId | Source::Host => None,
+            _ => None,
         })
+    }
+
+    /// The headers that carry a token.
+    pub fn tokens(&self) -> impl Iterator<Item = (&HeaderName, TokenSource)> {
+        self.rules.iter().filter_map(|rule| match rule.source {
+            Source::Token(token) => Some((&rule.name, token)),
+            _ => None,
+        })
+    }
+
+    /// The same rules, with further names that clients may not send: those that only some routes set.
+    #[must_use]
+    pub fn owning<'a>(mut self, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        self.owned.add(names);
+        self
     }
 
     /// Puts the host that a request names under the names of the rules that ask for it.
@@ -300,13 +323,19 @@ impl HeaderRules {
         }
     }
 
+    /// The header that carries the assertion.
+    pub fn assertion_header(&self) -> Option<&HeaderName> {
+        let rule = self.rules.iter().find(|rule| rule.source == Source::Assertion);
+        rule.map(|rule| &rule.name)
+    }
+
     /// The name of the rule at a position, where its value is projected.
     pub(super) fn projected_header(&self, position: u8) -> Option<&HeaderName> {
         self.rules
             .get(usize::from(position))
             .and_then(|rule| match rule.source {
                 Source::Claim { .. } | Source::ClientId => Some(&rule.name),
-                Source::Constant(_) | Source::Host => None,
+                _ => None,
             })
     }
 }
@@ -354,8 +383,8 @@ fn fingerprint(rules: &[HeaderRule]) -> u64 {
                 feed(&mut hash, join.as_bytes());
                 feed(&mut hash, prefix.as_bytes());
             }
-            // Constants and what a request says are not in the projected values; only their position counts.
-            Source::Constant(_) | Source::Host => feed(&mut hash, b""),
+            // What is not made of claims is not in the projected values; only the position counts.
+            Source::Constant(_) | Source::Host | Source::Assertion | Source::Token(_) => feed(&mut hash, b""),
             Source::ClientId => feed(&mut hash, b"client id"),
         }
     }

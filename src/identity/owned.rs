@@ -36,11 +36,6 @@ const NAMES: [&str; 7] = [
 /// endpoint needs, and an application's too. Only in this very spelling.
 const WEBHOOK_SIGNATURE: &[u8] = b"logto-signature-sha-256";
 
-/// The single names.
-pub(super) fn names() -> impl Iterator<Item = HeaderName> {
-    NAMES.into_iter().map(HeaderName::from_static)
-}
-
 /// The owned names: those built in and those the configuration adds.
 #[derive(Debug, Clone)]
 pub(super) struct OwnedNames {
@@ -51,22 +46,39 @@ pub(super) struct OwnedNames {
 
 impl OwnedNames {
     pub(super) fn new<'a>(configured: impl Iterator<Item = &'a HeaderName>) -> Self {
-        let configured: Vec<Vec<u8>> = configured
-            .map(|name| fold(name.as_str().as_bytes()).into_owned())
-            .collect();
-        let mut first_bytes = [false; 256];
-        let names = configured.iter().map(Vec::as_slice);
-        for name in names.chain(FAMILIES).chain(NAMES.map(str::as_bytes)) {
-            if let Some(flag) = name
-                .first()
-                .and_then(|first| first_bytes.get_mut(usize::from(*first)))
-            {
-                *flag = true;
-            }
+        let mut owned = Self {
+            configured: Vec::new(),
+            first_bytes: [false; 256],
+        };
+        for name in FAMILIES.into_iter().chain(NAMES.map(str::as_bytes)) {
+            owned.expect(name);
         }
-        Self {
-            configured,
-            first_bytes,
+        owned.add(configured);
+        owned
+    }
+
+    /// Owns further names.
+    pub(super) fn add<'a>(&mut self, names: impl IntoIterator<Item = &'a HeaderName>) {
+        for name in names {
+            let name = fold(name.as_str().as_bytes()).into_owned();
+            self.expect(&name);
+            self.configured.push(name);
+        }
+    }
+
+    /// The single names among them: those built in, and those of the configuration as they are compared.
+    pub(super) fn names(&self) -> impl Iterator<Item = HeaderName> {
+        let configured = self.configured.iter();
+        let configured = configured.filter_map(|name| HeaderName::from_bytes(name).ok());
+        NAMES.into_iter().map(HeaderName::from_static).chain(configured)
+    }
+
+    fn expect(&mut self, folded: &[u8]) {
+        if let Some(flag) = folded
+            .first()
+            .and_then(|first| self.first_bytes.get_mut(usize::from(*first)))
+        {
+            *flag = true;
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::claims::ClaimPath;
 use super::encoding::Encoding;
-use super::headers::{HeaderRule, Source};
+use super::headers::{HeaderRule, Source, TokenSource};
 use http::header::HeaderName;
 
 /// One of the other proxies.
@@ -21,7 +21,7 @@ pub enum Preset {
     GoogleIap,
     /// Cloudflare Access: `Cf-Access-Authenticated-User-Email`.
     CloudflareAccess,
-    /// Logto's Protected App: `Logto-Host`.
+    /// Logto's Protected App: `Logto-ID-Token` and `Logto-Host`.
     LogtoProtectedApp,
 }
 
@@ -74,10 +74,14 @@ impl Preset {
         });
         let mut rules: Vec<HeaderRule> = rules.collect();
         if self == Self::LogtoProtectedApp {
-            rules.push(HeaderRule {
-                name: HeaderName::from_static("logto-host"),
-                source: Source::Host,
-            });
+            let further = [
+                ("logto-id-token", Source::Token(TokenSource::Id)),
+                ("logto-host", Source::Host),
+            ];
+            rules.extend(further.map(|(name, source)| HeaderRule {
+                name: HeaderName::from_static(name),
+                source,
+            }));
         }
         rules
     }
@@ -211,7 +215,7 @@ mod tests {
     fn presets_go_together_and_their_names_are_owned_without_them() {
         let all: Vec<_> = Preset::ALL.into_iter().flat_map(Preset::rules).collect();
         let total: usize = Preset::ALL.into_iter().map(|preset| preset.headers().len()).sum();
-        assert_eq!(all.len(), total + 1, "every claim path is one");
+        assert_eq!(all.len(), total + 2, "every claim path is one");
         let defaults = HeaderRules::new(HeaderRules::defaults()).unwrap();
         for rule in &all {
             assert!(defaults.is_owned(rule.name.as_str().as_bytes()), "{}", rule.name);

@@ -3,10 +3,11 @@
 use super::error::CompileError;
 use super::lasting::Lasting;
 use super::parts::{
-    cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
+    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
 };
 use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
+use super::tokens::keeps;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::endpoints::Endpoints;
@@ -24,6 +25,7 @@ use crate::session::session::Limits;
 use crate::session::size::expected_cookie_bytes;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::tokens::Tokens;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -110,6 +112,7 @@ fn assemble(
             recheck: config.session.recheck,
             grace: config.session.recheck_grace,
         },
+        keeps: keeps(config, &header_rules),
         organizations: lasting.organizations,
         ledger: lasting.ledger,
         clock: lasting.clock.clone(),
@@ -134,6 +137,7 @@ fn assemble(
         limiter: lasting.limiter,
         callbacks: lasting.callbacks,
         store: lasting.store,
+        assertions: assertions(config)?,
         webhook_key: config.webhook_signing_key.clone().map(WebhookKey::new),
         rechecks: Arc::clone(&rechecks),
         metrics: lasting.metrics.clone(),
@@ -158,6 +162,10 @@ fn assemble(
         },
         endpoints,
         cookies,
+        tokens: Tokens {
+            rechecks: Arc::clone(&rechecks),
+            social: lasting.social,
+        },
         bearers: lasting.bearers,
         rechecks,
         counters: RouteCounters::new(&routes, &lasting.metrics),

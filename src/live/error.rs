@@ -1,6 +1,7 @@
 //! What is wrong with a configuration whose values are each right.
 
 use crate::http::cors::CorsError;
+use crate::identity::assertion::BadAssertionKey;
 use crate::identity::claims::ClaimPathError;
 use crate::identity::headers::HeaderRulesError;
 use crate::logto::SetupError;
@@ -62,4 +63,7 @@ pub enum CompileError {
     /// The upstream's name in its certificate.
     #[error("upstream: the host cannot be a certificate's name; set upstream_tls.server_name")]
     ServerName,
+    /// A key of assertions. The configuration was checked, so this cannot be.
+    #[error("assertion.key: {0}")]
+    AssertionKey(#[from] BadAssertionKey),
 }

@@ -22,6 +22,7 @@ use crate::request::AllowedHosts;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::tokens::SocialTokens;
 use crate::upstream::{UpstreamId, Upstreams};
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub(super) struct Lasting {
     pub(super) callbacks: Arc<Callbacks>,
     pub(super) store: Store,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) social: Arc<SocialTokens>,
     /// What is known of bearer tokens; `None` where no route takes any.
     pub(super) bearers: Option<Bearers>,
     pub(super) organizations: Option<LiveOrganizations>,
@@ -82,6 +84,7 @@ impl Lasting {
             logto,
             store,
             ledger: Arc::default(),
+            social: Arc::default(),
             organizations: live_organizations(config, None)?,
             kept_claims,
             claims_since: clock.now(),
@@ -130,6 +133,7 @@ impl Lasting {
             callbacks: Arc::clone(&endpoints.callbacks),
             store: endpoints.store.clone(),
             ledger: Arc::clone(&gate.rechecks.ledger),
+            social: Arc::clone(&gate.tokens.social),
             organizations: live_organizations(config, gate.rechecks.organizations.as_ref())?,
             claims_since: if kept_claims
                 .iter()

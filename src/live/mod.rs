@@ -13,6 +13,7 @@ mod reload;
 mod routes;
 mod serving;
 mod store;
+mod tokens;
 mod upstreams;
 mod watch;
 

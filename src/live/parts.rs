@@ -3,15 +3,18 @@
 use super::error::CompileError;
 use super::routes::{claims_of_conditions, names_set};
 use super::serving::WorkerSettings;
+use super::tokens::{consent_targets, owned_names};
 use crate::bearer;
 use crate::config::{self, Config};
 use crate::endpoints::{EndpointPaths, SignInDefaults};
+use crate::identity::assertion::{AssertionKey, AssertionSettings, Assertions};
 use crate::identity::claims::ClaimPath;
-use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source};
+use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source, TokenSource};
 use crate::logto::{self, RefreshMode, Userinfo};
 use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::settings::{CookieSettings, SameSite};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Claims that `user` shows besides those that headers need (Logto: default ID token claims).
 const USER_CLAIMS: &[&str] = &["name", "username", "picture", "email", "roles", "organizations"];
@@ -36,6 +39,10 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
     for header in &config.headers {
         let source = match &header.source {
             config::HeaderSource::Constant(value) => Source::Constant(value.clone()),
+            config::HeaderSource::Token(token) => Source::Token(match token {
+                config::TokenSource::Access => TokenSource::Access,
+                config::TokenSource::Id => TokenSource::Id,
+            }),
             config::HeaderSource::Claim { path, encoding, join } => Source::Claim {
                 path: path.parse()?,
                 encoding: match encoding {
@@ -53,7 +60,26 @@ pub(super) fn header_rules(config: &Config) -> Result<HeaderRules, CompileError>
             source,
         });
     }
-    Ok(HeaderRules::new(rules)?.owning(&names_set(config)))
+    rules.extend(config.assertion.as_ref().map(|assertion| HeaderRule {
+        name: assertion.header.clone(),
+        source: Source::Assertion,
+    }));
+    let names = names_set(config);
+    Ok(HeaderRules::new(rules)?.owning(names.iter().chain(owned_names(config))))
+}
+
+/// The maker of identity assertions, where there is a key.
+pub(super) fn assertions(config: &Config) -> Result<Option<Arc<Assertions>>, CompileError> {
+    let Some(assertion) = &config.assertion else {
+        return Ok(None);
+    };
+    let keys = assertion.keys.iter().map(AssertionKey::parse);
+    let settings = AssertionSettings {
+        keys: keys.collect::<Result<_, _>>()?,
+        issuer: assertion.issuer.clone(),
+        ttl: assertion.ttl,
+    };
+    Ok(Assertions::new(settings).map(Arc::new))
 }
 
 pub(super) fn keyring(config: &Config) -> Result<KeyRing, CompileError> {
@@ -120,6 +146,7 @@ pub(super) fn endpoint_paths(config: &Config) -> EndpointPaths {
         auth: endpoints.auth.clone(),
         back_channel_logout: endpoints.back_channel_logout.clone(),
         webhook: endpoints.webhook.clone(),
+        jwks: endpoints.jwks.clone(),
         sessions: endpoints.sessions.clone(),
         sessions_revoke: endpoints.sessions_revoke(),
     }
@@ -141,7 +168,7 @@ pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> Result<log
         extra_roots: config.logto.ca.clone(),
         redirect_uri: config.redirect_uri(),
         scopes: config.logto.scopes.clone(),
-        sign_in_resources: Vec::new(),
+        sign_in_resources: config.token_resources().into_iter().map(str::to_owned).collect(),
         userinfo: match config.logto.userinfo {
             config::UserinfoMode::WhenNeeded => Userinfo::WhenNeeded(needed.into_iter().collect()),
             config::UserinfoMode::Always => Userinfo::Always,
@@ -173,6 +200,7 @@ pub(super) fn sign_in_defaults(config: &Config) -> SignInDefaults {
     set("organization_id", sign_in.organization_id.clone());
     parameters.extend(sign_in.extra_params.iter().cloned());
     SignInDefaults {
+        consent_targets: consent_targets(config),
         prompt: sign_in.prompt.map(|prompt| prompt.as_str().to_owned()),
         parameters,
         allowed: sign_in

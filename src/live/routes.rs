@@ -1,8 +1,9 @@
 //! The route table, from `[[route]]`.
 
 use super::error::CompileError;
+use super::tokens::token_rules;
 use super::upstreams;
-use crate::config::{self, AccessTable, ClaimValue, Config, RewriteConfig, RouteConfig};
+use crate::config::{self, AccessTable, ClaimValue, Config, RewriteConfig, RouteConfig, RoutePath};
 use crate::http::Rewrite;
 use crate::http::cors::{CorsError, CorsPolicy, CorsRules, OriginPattern};
 use crate::http::forwarded::canonical_network;
@@ -56,6 +57,8 @@ pub(super) fn settings(
         bearer: false,
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
+        audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
+        tokens: token_rules(rules, None).map(Arc::new),
         ..RouteSettings::default()
     };
     let routes = config.routes.iter().zip(upstreams);
@@ -70,6 +73,13 @@ pub(super) fn settings(
                 config::Cors::Off | config::Cors::Pass => None,
                 config::Cors::Answer(table) => Some(Arc::new(cors_policy(table)?)),
             },
+            audience: audience(
+                config,
+                route.audience.as_ref(),
+                route.host.as_deref(),
+                &route.path,
+            ),
+            tokens: token_rules(rules, Some(route)).map(Arc::new),
         })
     });
     let routes: Result<_, CompileError> = routes.collect();
@@ -136,6 +146,21 @@ fn cors_policy(table: &config::CorsTable) -> Result<CorsPolicy, CompileError> {
         credentials: table.credentials,
         max_age: table.max_age,
     })?)
+}
+
+/// Whom assertions on a route are for: whoever it says, else whoever the section says, else the route itself.
+fn audience(config: &Config, own: Option<&String>, host: Option<&str>, path: &RoutePath) -> String {
+    let assertion = config.assertion.as_ref();
+    if let Some(named) = own.or_else(|| assertion.and_then(|assertion| assertion.audience.as_ref())) {
+        return named.clone();
+    }
+    match host {
+        Some(host) => {
+            let scheme = if config.session.secure { "https" } else { "http" };
+            format!("{scheme}://{host}{path}")
+        }
+        None => format!("{}{path}", config.public_url.origin()),
+    }
 }
 
 /// The claims that conditions of routes read.

@@ -154,13 +154,15 @@ impl Inner {
         mut tokens: Tokens,
     ) -> Result<Verified<Refreshed>, Failed> {
         let facts = match tokens.id_token.take() {
-            Some(id_token) => Some(
-                self.prove_refreshed(metadata, &id_token, &request, &tokens)
-                    .await?,
-            ),
+            Some(id_token) => {
+                let facts = self
+                    .prove_refreshed(metadata, &id_token, &request, &tokens)
+                    .await?;
+                Some((facts, id_token))
+            }
             None => None,
         };
-        let needs_userinfo = facts.as_ref().is_none_or(|facts| {
+        let needs_userinfo = facts.as_ref().is_none_or(|(facts, _)| {
             metadata.userinfo_endpoint.is_some() && self.userinfo.is_needed(&facts.claims)
         });
         let asked = if needs_userinfo {

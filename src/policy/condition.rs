@@ -98,10 +98,13 @@ impl Condition {
                 )
             }
             Self::AnyOrganizationRole { roles, organization } => {
-                let held = claim(user(caller)?.claims, "organization_roles")?;
+                let user = user(caller)?;
+                let held = claim(user.claims, "organization_roles")?;
                 let mut pairs = texts(held).filter_map(|pair| pair.split_once(':'));
                 holds(pairs.any(|(id, role)| {
                     organization.as_ref().is_none_or(|wanted| wanted == id)
+                        // A token for one organization carries no role into another.
+                        && user.organization.is_none_or(|token| token == id)
                         && roles.iter().any(|wanted| wanted == role)
                 }))
             }

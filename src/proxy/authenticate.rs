@@ -163,6 +163,20 @@ impl Standing {
         }
     }
 
+    /// What a call about its session leaves of a standing. Cookies that an earlier one brought are not lost.
+    pub(super) fn changed(
+        self,
+        outcome: Outcome,
+        gate: &Gate,
+        request: &CleanRequest,
+        now: UnixSeconds,
+    ) -> Self {
+        match (outcome, &self.session) {
+            (Outcome::Kept, _) | (_, None) => self,
+            (outcome, Some(view)) => Self::after(outcome, gate, Arc::clone(view), request, now),
+        }
+    }
+
     /// What Logto says of the user. Reads JSON: not for every request.
     pub(super) fn claims(&self) -> Claims {
         match (&self.session, &self.token) {

@@ -4,7 +4,7 @@
 
 use super::authenticate::Standing;
 use super::pipeline::Gate;
-use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, TokenKind, is_presented};
+use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, is_presented};
 use crate::http::body::Body;
 use crate::http::grpc::Grpc;
 use crate::pages::answer;
@@ -34,8 +34,8 @@ pub(super) async fn authenticate(
         Presented::Invalid(error) => return Err(error),
         Presented::None => return Err(BearerError::InvalidRequest),
     };
-    // A JWT was made for the API behind this proxy. Any other token opens more than that: what else the user may do at Logto.
-    if caller.kind != TokenKind::Jwt {
+    // The app is not to act as its users elsewhere.
+    if caller.is_for_logto() {
         request.withhold_authorization();
     }
     Ok(Standing::by_token(gate, caller))

@@ -44,10 +44,14 @@ pub(super) fn preflight<'a>(
         return Err((clean, record));
     };
     record.judged(Fate::Forwarded, route, gate.counters.of(route));
-    Ok(match Outbound::new(gate, clean, &permit, Standing::nobody()) {
-        Ok(outbound) => Next::Upstream(outbound, record),
-        Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
-    })
+    let tokens = gate.settings.of(route).tokens.as_ref();
+    let tokens = tokens.map(|rules| rules.without()).unwrap_or_default();
+    Ok(
+        match Outbound::new(gate, clean, &permit, Standing::nobody(), tokens) {
+            Ok(outbound) => Next::Upstream(outbound, record),
+            Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
+        },
+    )
 }
 
 fn route_of_what_follows<'g>(gate: &'g Gate, clean: &CleanRequest, preflight: &Preflight<'_>) -> Matched<'g> {

@@ -1,5 +1,6 @@
 //! To the upstream and back.
 
+use super::assertion;
 use super::authenticate::Standing;
 use super::pipeline::Gate;
 use super::respond;
@@ -8,6 +9,7 @@ use crate::endpoints::forward_auth;
 use crate::http::body::Body;
 use crate::http::cors::CorsGrant;
 use crate::http::hop_by_hop::remove_hop_by_hop;
+use crate::identity::TokenHeaders;
 use crate::policy::Permit;
 use crate::request::{CleanRequest, Reject};
 use crate::session::SessionView;
@@ -35,6 +37,8 @@ pub(super) struct Outbound {
     cors: Option<Box<CorsGrant>>,
     /// Another proxy sends it, and only asks.
     is_check: bool,
+    /// `Authorization` is a token of the caller that the route hands on, or absent.
+    owns_authorization: bool,
 }
 
 /// Session cookies sealed anew.
@@ -44,8 +48,8 @@ struct Renewal {
 }
 
 impl Outbound {
-    /// Joins the request with its permit, with the session or token that it passes because of, and with the cookies that its answer
-    /// sets.
+    /// Joins the request with its permit, with the session or token that it passes because of, with the cookies that its
+    /// answer sets, and with the caller's tokens.
     ///
     /// # Errors
     /// The request cannot be put as its route wants it.
@@ -54,6 +58,7 @@ impl Outbound {
         clean: CleanRequest,
         permit: &Permit<'_>,
         standing: Standing,
+        tokens: TokenHeaders,
     ) -> Result<Self, Reject> {
         let reply = respond::FailureReply::of(&clean, standing.token.is_some());
         let is_check = clean.check().is_some();
@@ -66,12 +71,15 @@ impl Outbound {
             host: &settings.upstream_host,
             target,
             set_headers: &settings.set_headers,
+            tokens,
         };
-        let request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
+        let mut request = UpstreamRequest::new(clean, permit, &gate.header_rules, treatment, |name| {
             gate.cookies.is_own(name)
         });
+        assertion::add(gate, permit, &standing, &mut request);
         // What is let pass without regard to who asks does not end with a session either.
         let ground = permit.identity().and_then(|_| ground(gate, &standing));
+        let withheld = standing.token.as_ref().is_some_and(|token| token.is_for_logto());
         let Standing { session, renewal, .. } = standing;
         let renewal = session.filter(|_| !renewal.is_empty()).map(|session| {
             Box::new(Renewal {
@@ -86,6 +94,11 @@ impl Outbound {
             ground,
             renewal,
             is_check,
+            owns_authorization: withheld
+                || settings
+                    .tokens
+                    .as_ref()
+                    .is_some_and(|rules| rules.take_authorization()),
             cors: None,
         })
     }
@@ -103,7 +116,12 @@ impl Outbound {
         let renewal = self.renewal.filter(|renewal| is_latest(gate, &renewal.session));
         let cookies = renewal.map_or_else(Vec::new, |renewal| renewal.lines);
         let (message, _) = self.request.into_message();
-        forward_auth::permitted(&gate.header_rules, message.headers(), cookies)
+        forward_auth::permitted(
+            &gate.header_rules,
+            message.headers(),
+            self.owns_authorization,
+            cookies,
+        )
     }
 
     /// Sends it, unless it is only asked about, and gives the upstream's answer, or the proxy's own when there is none, or when what it
@@ -129,6 +147,7 @@ impl Outbound {
             renewal,
             cors,
             is_check: _,
+            owns_authorization: _,
         } = self;
         let in_flight = ground.map(|(ground, until)| streams.admit(ground, until));
         let (message, client_side) = request.into_message();

@@ -3,6 +3,7 @@
 //! [`pipeline`] is the order of the steps: sanitise, own endpoints, authenticate, decide, forward, answer. It
 //! stands there and nowhere else.
 
+mod assertion;
 mod authenticate;
 mod bearer;
 mod counters;

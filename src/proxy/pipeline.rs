@@ -14,14 +14,15 @@ use crate::clock::Clock;
 use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
 use crate::http::grpc::Grpc;
-use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
-use crate::policy::{Decision, Reason, Refusal, RouteTable, Why, decide};
+use crate::identity::{Claims, HeaderRules, ProjectedHeaders, TokenHeaders};
+use crate::policy::{Decision, Permit, Reason, Refusal, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
 use crate::request::{CheckForm, CleanRequest, RawRequest, Reject, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
+use crate::tokens::{Absent, Found, Tokens};
 use crate::upstream::{Pools, Upstreams};
 use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
@@ -46,6 +47,8 @@ pub struct Gate {
     pub routes: RouteTable,
     /// How what may pass is treated, by route.
     pub settings: SettingsTable,
+    /// The callers' tokens, for upstreams that get them.
+    pub tokens: Tokens,
     /// What the upstream is told.
     pub header_rules: Arc<HeaderRules>,
     /// How upstreams are reached. A worker whose pools were made for others makes new ones.
@@ -205,7 +208,7 @@ impl Gate {
                     let pools = pools.clone();
                     return Next::Own(Box::pin(self.recheck(view, true, clean, record, pools, streams)));
                 }
-                self.decide(clean, standing, record)
+                self.decide(clean, standing, record, pools, streams, false)
             }
         }
     }
@@ -243,7 +246,7 @@ impl Gate {
             self.rechecks.confirm(&view, now).await
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
-        self.settle(clean, standing, record, &pools, streams).await
+        self.go_on(clean, standing, record, pools, streams, false).await
     }
 
     /// Takes a caller by what the bearer token says, and decides.
@@ -258,7 +261,7 @@ impl Gate {
         match bearer::authenticate(&self, &bearers, &mut clean).await {
             Ok(standing) => {
                 record.caller(&standing);
-                self.settle(clean, standing, record, &pools, streams).await
+                self.go_on(clean, standing, record, pools, streams, false).await
             }
             Err(error) => {
                 let route = self.matched(&clean).route();
@@ -272,27 +275,52 @@ impl Gate {
         }
     }
 
-    /// Decides, and sees it through.
-    async fn settle(
+    /// Has Logto asked for tokens that the route hands on, then decides anew: the session may be another by then, or over.
+    async fn ask_for_tokens(
         self: Arc<Self>,
         clean: CleanRequest,
         standing: Standing,
         record: Record,
-        pools: &Pools,
+        pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
-        match Arc::clone(&self).decide(clean, standing, record) {
+        let rules = self.settings.of(self.matched(&clean).route()).tokens.clone();
+        let standing = match (rules, &standing.session) {
+            (Some(rules), Some(view)) => {
+                let outcome = self.tokens.ask(&rules, view, self.clock.now()).await;
+                standing.changed(outcome, &self, &clean, self.clock.now())
+            }
+            _ => standing,
+        };
+        self.go_on(clean, standing, record, pools, streams, true).await
+    }
+
+    /// Decides, after a wait.
+    async fn go_on(
+        self: Arc<Self>,
+        clean: CleanRequest,
+        standing: Standing,
+        record: Record,
+        pools: Pools,
+        streams: &ConnectionStreams,
+        asked: bool,
+    ) -> Response<Body> {
+        match Arc::clone(&self).decide(clean, standing, record, &pools, streams, asked) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
-            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, pools, streams).await),
+            Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pools, streams).await),
         }
     }
 
+    /// `asked`: Logto was asked for the caller's tokens a moment ago.
     fn decide<'a>(
         self: Arc<Self>,
         clean: CleanRequest,
         mut standing: Standing,
         mut record: Record,
+        pools: &Pools,
+        streams: &'a ConnectionStreams,
+        asked: bool,
     ) -> Next<'a> {
         let matched = self.matched(&clean);
         let route = matched.route();
@@ -340,10 +368,48 @@ impl Gate {
                 return Next::Answered(record.finish(response));
             }
         };
+        let tokens = match self.tokens_of(&permit, &standing, asked) {
+            Found::Ready(tokens) => tokens,
+            Found::Ask => {
+                standing.identity = permit.identity().cloned();
+                let pools = pools.clone();
+                return Next::Own(Box::pin(
+                    self.ask_for_tokens(clean, standing, record, pools, streams),
+                ));
+            }
+            Found::Refused(absent) => {
+                record.judged(Fate::Refused, permit.route(), self.counters.of(permit.route()));
+                tracing::info!(
+                    target: "logto_proxy::refusal",
+                    decision_id = clean.request_id().to_str().ok(),
+                    route = %permit.route(),
+                    reason = absent.as_str(),
+                    "a request was not forwarded for want of a token"
+                );
+                let mut response = respond::without_token(&self.endpoints, &clean, &absent);
+                respond::apply_renewal(response.headers_mut(), standing.renewal);
+                return Next::Answered(record.finish(response));
+            }
+        };
         record.judged(Fate::Forwarded, permit.route(), self.counters.of(permit.route()));
-        match Outbound::new(&self, clean, &permit, standing) {
+        match Outbound::new(&self, clean, &permit, standing, tokens) {
             Ok(outbound) => Next::Upstream(outbound, record),
             Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
+        }
+    }
+
+    /// The tokens that go with a permitted request.
+    fn tokens_of(&self, permit: &Permit<'_>, standing: &Standing, asked: bool) -> Found {
+        let Some(rules) = &self.settings.of(permit.route()).tokens else {
+            return Found::Ready(TokenHeaders::default());
+        };
+        match &standing.session {
+            Some(session) if permit.identity().is_some() => {
+                self.tokens.find(rules, session, self.clock.now(), asked)
+            }
+            // Known by a bearer token, which is no session to take a token from.
+            None if permit.identity().is_some() && rules.insist() => Found::Refused(Absent::NotGranted),
+            _ => Found::Ready(rules.without()),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::http::upgrade::Upgrade;
 use crate::pages::{self, Problem, answer};
 use crate::policy::{Refusal, Unauthenticated};
 use crate::request::{CleanRequest, Reject};
+use crate::tokens::Absent;
 use crate::upstream::{Fault, UpstreamError};
 use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
@@ -100,6 +101,54 @@ pub(super) fn refused(
     }
     if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
         grpc.reword(&mut response, "this account has no access");
+    }
+    if *request.method() == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    close_if_body_unread(request.has_body(), response.headers_mut());
+    response
+}
+
+/// Answers a request that needs a token to go on, and has none.
+pub(super) fn without_token(
+    endpoints: &Endpoints,
+    request: &CleanRequest,
+    absent: &Absent,
+) -> Response<Body> {
+    let problem = match absent {
+        Absent::Unavailable => Problem::TokenUnavailable,
+        Absent::NotGranted => Problem::TokenNotGranted,
+        Absent::NeedsConsent { .. } => Problem::NeedsConsent,
+    };
+    let is_page = matches!(request.upgrade(), Upgrade::None)
+        && navigation::audience(request.method(), request.headers()) == Audience::Browser;
+    let mut response = match absent {
+        Absent::NeedsConsent { target } if is_page => endpoints.consent_page(request, target),
+        _ if is_page => endpoints.problem_page(request, problem, None),
+        _ => {
+            let mut document = json!({
+                "error": problem.code(),
+                "decision_id": request.request_id().to_str().unwrap_or_default(),
+            });
+            if let (Absent::NeedsConsent { target }, Some(members)) = (absent, document.as_object_mut()) {
+                let page = endpoints.page_of(request.headers().get(header::REFERER));
+                let url = endpoints.consent_url(&page, target);
+                members.insert("sign_in_url".to_owned(), json!(url));
+            }
+            answer::json(problem.status(), &document)
+        }
+    };
+    let headers = response.headers_mut();
+    match absent {
+        Absent::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
+        Absent::NotGranted => {}
+        Absent::NeedsConsent { .. } => {
+            let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+    }
+    if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
+        grpc.reword(&mut response, "a token for the app is not there");
     }
     if *request.method() == Method::HEAD {
         *response.body_mut() = Body::empty();

@@ -3,6 +3,7 @@
 use crate::http::Rewrite;
 use crate::http::cors::CorsPolicy;
 use crate::policy::Route;
+use crate::tokens::TokenRules;
 use crate::upstream::{UpstreamHost, UpstreamId};
 use ::http::{HeaderName, HeaderValue};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 /// The treatment of one route's requests.
 #[derive(Debug, Clone, Default)]
 pub struct RouteSettings {
+    /// The tokens that the upstream gets.
+    pub tokens: Option<Arc<TokenRules>>,
     /// Whether callers may come with a bearer token in place of a session.
     pub bearer: bool,
     /// Where they go.
@@ -22,6 +25,8 @@ pub struct RouteSettings {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What scripts of other origins may ask and read; `None`: nothing is said of them.
     pub cors: Option<Arc<CorsPolicy>>,
+    /// Whom identity assertions are for.
+    pub audience: String,
 }
 
 /// The treatment of every route, found by the number that the table gave it.

@@ -1,5 +1,6 @@
 //! The one call about a session: whoever leads makes it, for this process and, through the store, for all replicas.
 
+use super::kept::Want;
 use super::ledger::{Flight, Pause, Paused, Settled, Ticket};
 use super::{Outcome, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
@@ -8,21 +9,16 @@ use crate::logto::{
     CheckFailure, LogtoError, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
 };
 use crate::secret::SecretText;
-use crate::session::freshness::Freshness;
 use crate::session::session::Confirmation;
 use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
-use crate::store::{Lease, Published, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
 /// How long the cookie from before a re-check is answered with its result.
-const RESULT_KEPT: Duration = Duration::from_secs(60);
+pub(super) const RESULT_KEPT: Duration = Duration::from_secs(60);
 /// Pause after a call that Logto did not answer.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
-/// How long this replica waits for another one's call: longer than any call takes, since to ask with a refresh token that the
-/// other one has spent would end the grant. One that died is replaced much sooner.
-const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
 /// A lost answer is asked for again after these pauses, and only this soon: Logto accepts a refresh token for 3 s after it was
 /// rotated, and revokes the whole grant when it comes later.
 const REPEATS: [Duration; 3] = [
@@ -35,8 +31,8 @@ const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 /// How far a replica's clock may be ahead.
 const MOST_AHEAD: Duration = Duration::from_secs(30);
 
-/// Results of others that are looked at before Logto is asked. One is the rule; each further one is newer.
-const MOST_RESULTS: usize = 3;
+/// How far a session's moment may run ahead because it was asked about several times in a second.
+const MOST_DRIFT: Duration = Duration::from_secs(10);
 
 /// What Logto had to say.
 struct Answer {
@@ -54,15 +50,17 @@ impl From<Outcome> for Answer {
 }
 
 impl Rechecks {
-    /// Begins the call in a task of its own, which no browser that leaves can stop.
-    pub(super) fn begin(self: &Arc<Self>, ticket: Ticket, view: &SessionView) -> Flight {
+    /// Begins the call in a task of its own, which no browser that leaves can stop. With something wanted Logto is asked in any
+    /// case.
+    pub(super) fn begin(self: &Arc<Self>, ticket: Ticket, view: &SessionView, wants: Vec<Want>) -> Flight {
         let flight = ticket.flight();
         let rechecks = Arc::clone(self);
         let presented = Arc::new(view.to_session());
         let base = ticket.newer.clone().unwrap_or_else(|| Arc::clone(&presented));
         drop(self.tasks.spawn(async move {
             let unproved_token = ticket.unproved_token.clone();
-            let settled = rechecks.settle(&presented, base, unproved_token).await;
+            let settled = rechecks.settle(&presented, base, unproved_token, &wants).await;
+            rechecks.without(presented.id(), &wants, rechecks.clock.now());
             rechecks.metrics.recheck(settled.outcome.as_str());
             rechecks.ledger.settle(ticket, settled);
         }));
@@ -74,10 +72,11 @@ impl Rechecks {
         presented: &Session,
         mut base: Arc<Session>,
         mut unproved_token: Option<SecretText>,
+        wants: &[Want],
     ) -> Settled {
         let _turn = self.ledger.turn().await;
         let known_before = base.checked_at();
-        let (lease, decided) = self.turn(&mut base).await;
+        let (lease, decided) = self.turn(&mut base, !wants.is_empty()).await;
         let learnt = (base.checked_at() > known_before).then(|| Arc::clone(&base));
         if let Some(outcome) = decided {
             let end = match &outcome {
@@ -96,7 +95,10 @@ impl Rechecks {
             // Another replica has got on since.
             unproved_token = None;
         }
-        let answer = self.ask(&base, unproved_token).await;
+        if !wants.is_empty() && base.checked_at() >= self.clock.now().plus(MOST_DRIFT) {
+            return self.too_often(&base, learnt);
+        }
+        let answer = self.ask(&base, unproved_token, wants).await;
         let now = self.clock.now();
         let paused = |pause| {
             Some(Paused {
@@ -129,6 +131,18 @@ impl Rechecks {
         }
     }
 
+    /// No call now, for a session that was asked about so often that the results would have no moment of their own.
+    fn too_often(&self, base: &Session, learnt: Option<Arc<Session>>) -> Settled {
+        let now = self.clock.now();
+        Settled {
+            outcome: self.without_an_answer(&base.marks(), base.checked_at(), now),
+            learnt,
+            unproved_token: None,
+            paused: None,
+            end: now.plus(RESULT_KEPT),
+        }
+    }
+
     /// A notice from so far ahead that no call answers it must not cost one for each request.
     fn paused_after(&self, confirmed: &Session, now: UnixSeconds) -> Option<Paused> {
         let asked_at = self.store.revocations().recheck_asked_at(&confirmed.marks())?;
@@ -139,86 +153,8 @@ impl Rechecks {
         })
     }
 
-    /// Waits for the turn to ask, unless another replica has just found out. A result that is itself due again decides
-    /// nothing, but it has the refresh token in use: it becomes the base.
-    async fn turn(&self, base: &mut Arc<Session>) -> (Option<Lease>, Option<Outcome>) {
-        for _ in 0..MOST_RESULTS {
-            let turn = self
-                .store
-                .begin_recheck(base.id(), base.checked_at(), REPLICA_PATIENCE)
-                .await;
-            // Whoever had the lease before may have found that it is over.
-            if let Some(cause) = self.store.revocations().ended(&base.marks()) {
-                return (None, Some(Outcome::Ended(cause)));
-            }
-            let published = match turn {
-                Turn::Lead(lease) => return (Some(lease), None),
-                Turn::Alone => return (None, None),
-                Turn::Stopping => {
-                    let now = self.clock.now();
-                    let outcome = self.without_an_answer(&base.marks(), base.checked_at(), now);
-                    return (None, Some(outcome));
-                }
-                Turn::Done(published) => published,
-            };
-            let Some(session) = self.open_published(base, &published) else {
-                return (None, None);
-            };
-            let now = self.clock.now();
-            if self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current {
-                return (None, Some(Outcome::Confirmed(session)));
-            }
-            *base = session;
-        }
-        (None, None)
-    }
-
-    /// An old cookie whose refresh token is still the one in use can be asked about again; one whose token was rotated must
-    /// meet the result for as long as it may come back; a stream that began with it comes back at each re-check.
-    fn result_life(&self, presented: &Session, session: &Session) -> Duration {
-        let token = |session: &Session| session.refresh_token().map(|token| token.expose().to_owned());
-        if token(presented) == token(session) {
-            RESULT_KEPT
-        } else {
-            let until_asked_again = self.limits.recheck.saturating_mul(2);
-            self.cookies.limits().idle.max(until_asked_again)
-        }
-    }
-
-    fn open_published(&self, base: &Session, published: &Published) -> Option<Arc<Session>> {
-        let session = self
-            .cookies
-            .open_shared(base.id(), &published.sealed, self.clock.now())?;
-        (session.checked_at() > base.checked_at()).then(|| Arc::new(session))
-    }
-
-    /// Makes the result known to other replicas and to this process after a restart.
-    async fn publish(&self, lease: Option<Lease>, base: &Session, session: &Session, keep: Duration) {
-        let rotated = keep > RESULT_KEPT;
-        if lease.is_none() && !rotated {
-            return;
-        }
-        let Ok(sealed) = self.cookies.seal_shared(session) else {
-            tracing::error!("a session could not be sealed for the store");
-            return;
-        };
-        let published = Published {
-            checked_at: session.checked_at(),
-            sealed: sealed.into_bytes(),
-        };
-        let kept = match lease {
-            Some(lease) => {
-                lease.publish(&published, keep).await;
-                Ok(())
-            }
-            None => self.store.keep_published(base.id(), &published, keep).await,
-        };
-        if let Err(error) = kept {
-            tracing::warn!(%error, "the result of a re-check could not be stored; this process has it");
-        }
-    }
-
     async fn end(&self, base: &Session, cause: Cause, now: UnixSeconds) {
+        self.ledger.kept.forget_session(base.id());
         tracing::info!(session = %base.id(), cause = cause.as_str(), "a session ended at its re-check");
         let notice = Notice {
             scope: Scope::Session(base.id()),
@@ -231,12 +167,12 @@ impl Rechecks {
         }
     }
 
-    async fn ask(&self, base: &Session, unproved_token: Option<SecretText>) -> Answer {
+    async fn ask(&self, base: &Session, unproved_token: Option<SecretText>, wants: &[Want]) -> Answer {
         let now = self.clock.now();
         // Taken before the call: what is learnt during it asks for another one.
         let at = self.answers_marks(base, now);
         if let Some(token) = unproved_token.as_ref().or_else(|| base.refresh_token()) {
-            let mut answer = self.refresh(base, token, at, now).await;
+            let mut answer = self.refresh(base, token, at, now, wants).await;
             if let Outcome::Kept | Outcome::Unconfirmed = answer.outcome {
                 answer.unproved_token = answer.unproved_token.or(unproved_token);
             }
@@ -253,7 +189,14 @@ impl Rechecks {
     }
 
     /// By the refresh token. Roles, organizations and names come from the new ID token.
-    async fn refresh(&self, base: &Session, token: &SecretText, at: UnixSeconds, now: UnixSeconds) -> Answer {
+    async fn refresh(
+        &self,
+        base: &Session,
+        token: &SecretText,
+        at: UnixSeconds,
+        now: UnixSeconds,
+        wants: &[Want],
+    ) -> Answer {
         let begun = monotonic();
         let request = || RefreshRequest {
             refresh_token: token.clone(),
@@ -270,7 +213,12 @@ impl Rechecks {
             }
         }
         match result {
-            Ok(refreshed) => Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, at).await)).into(),
+            Ok(refreshed) => match self.after_refresh(base, &refreshed, wants).await {
+                Ok(token) => {
+                    Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, token, at).await)).into()
+                }
+                Err(cause) => Outcome::Ended(cause).into(),
+            },
             Err(failure) => match failure.verdict {
                 Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
                 Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
@@ -285,7 +233,13 @@ impl Rechecks {
         }
     }
 
-    async fn refreshed(&self, base: &Session, refreshed: Verified<Refreshed>, at: UnixSeconds) -> Session {
+    async fn refreshed(
+        &self,
+        base: &Session,
+        refreshed: Verified<Refreshed>,
+        token: SecretText,
+        at: UnixSeconds,
+    ) -> Session {
         let refreshed = refreshed.into_inner();
         let claims = if refreshed.complete {
             refreshed.claims
@@ -298,7 +252,7 @@ impl Rechecks {
         let claims = self
             .with_organizations(claims, &refreshed.access_token, Some(base.claims()))
             .await;
-        self.confirmed(base, Claims::new(claims), Some(refreshed.refresh_token), at)
+        self.confirmed(base, Claims::new(claims), Some(token), at)
     }
 
     /// By userinfo, while an access token lives and there is no refresh token.
@@ -344,11 +298,15 @@ impl Rechecks {
     }
 
     /// When a re-check begun at `now` counts as made: after whatever asked for it, also when that came from a replica whose
-    /// clock is a little ahead, else every request until then would ask again.
+    /// clock is a little ahead, else every request until then would ask again; and after the one before, for of two results
+    /// the later one has the refresh token in use.
     fn answers_marks(&self, base: &Session, now: UnixSeconds) -> UnixSeconds {
         let second = Duration::from_secs(1);
         let asked = self.store.revocations().recheck_asked_at(&base.marks());
-        let after = asked.map_or(now, |at| at.plus(second).max(now));
+        let mut after = asked.map_or(now, |at| at.plus(second).max(now));
+        if base.checked_at() < now.plus(MOST_AHEAD) {
+            after = after.max(base.checked_at().plus(second));
+        }
         after.min(now.plus(MOST_AHEAD))
     }
 }

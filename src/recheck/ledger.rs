@@ -6,6 +6,7 @@
 //! time, however many are due. Bounded: the results that would be forgotten first are dropped first. Survives a reload.
 
 use super::Outcome;
+use super::kept::KeptTokens;
 use crate::clock::{UnixSeconds, monotonic};
 use crate::secret::SecretText;
 use crate::session::Session;
@@ -37,11 +38,13 @@ pub(super) enum Pause {
     NeedsSignIn,
 }
 
-/// Calls under way and their results, by session.
+/// Calls under way, their results, and the tokens they gave, by session.
 #[derive(Debug)]
 pub struct Ledger {
     entries: Mutex<Entries>,
     calls: Semaphore,
+    /// What the calls gave.
+    pub(super) kept: KeptTokens,
 }
 
 impl Default for Ledger {
@@ -49,6 +52,7 @@ impl Default for Ledger {
         Self {
             entries: Mutex::default(),
             calls: Semaphore::new(MOST_CALLS),
+            kept: KeptTokens::default(),
         }
     }
 }

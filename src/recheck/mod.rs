@@ -6,11 +6,16 @@
 //! their own requests, and sessions from outliving the access that Logto withdrew. Refuses to know requests and answers.
 
 mod call;
+mod kept;
 mod ledger;
 mod organizations;
+mod tokens;
+mod turn;
 
+pub use kept::{Held, Lack, Token, Want};
 pub use ledger::Ledger;
 pub use organizations::{KEPT_CLAIMS, LiveOrganizations};
+pub use tokens::Keeps;
 
 use crate::clock::{Clock, UnixSeconds, monotonic};
 use crate::identity::{ClaimPath, HeaderRules};
@@ -53,6 +58,8 @@ pub struct Rechecks {
     pub claims_since: UnixSeconds,
     /// How often, and how long without.
     pub limits: RecheckLimits,
+    /// The tokens that are kept for upstreams.
+    pub keeps: Keeps,
     /// Whether and how Hugging Face is asked for organizations.
     pub organizations: Option<LiveOrganizations>,
     /// Calls under way and their results.
@@ -144,7 +151,7 @@ impl Rechecks {
                     self.metrics.recheck("reused");
                     return Outcome::Confirmed(session);
                 }
-                Step::Lead(ticket) => self.begin(ticket, view),
+                Step::Lead(ticket) => self.begin(ticket, view, Vec::new()),
                 Step::Wait(flight) => flight,
                 Step::Paused(Pause::NeedsSignIn) => return Outcome::NeedsSignIn,
                 Step::Paused(Pause::Unanswered) => break,

@@ -109,6 +109,11 @@ impl SessionView {
         Claims::from_json(self.bytes(&self.layout.claims)).unwrap_or_default()
     }
 
+    /// The same as a JSON object, not read.
+    pub fn claims_json(&self) -> &[u8] {
+        self.bytes(&self.layout.claims)
+    }
+
     /// Logto's refresh token, where one was issued.
     pub fn refresh_token(&self) -> Option<SecretText> {
         let token = self.text(&self.layout.refresh_token);

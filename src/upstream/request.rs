@@ -9,7 +9,7 @@ use crate::http::cookies;
 use crate::http::folding::{fold, folded_equals};
 use crate::http::method_override::is_method_override;
 use crate::http::upgrade::Upgrade;
-use crate::identity::HeaderRules;
+use crate::identity::{HeaderRules, TokenHeaders};
 use crate::policy::Permit;
 use crate::request::CleanRequest;
 use ::http::uri::PathAndQuery;
@@ -35,6 +35,8 @@ pub struct Treatment<'a> {
     pub target: Option<PathAndQuery>,
     /// Header fields, in the place of any that could pass for them.
     pub set_headers: &'a [(HeaderName, HeaderValue)],
+    /// The caller's tokens.
+    pub tokens: TokenHeaders,
 }
 
 /// A request that may be sent to the upstream.
@@ -64,6 +66,7 @@ impl UpstreamRequest {
             identity.apply(rules, &mut parts.headers);
         }
         set(&mut parts.headers, treatment.set_headers);
+        treatment.tokens.apply(&mut parts.headers);
         if let UpstreamHost::Replace(host) = treatment.host {
             parts.headers.insert(header::HOST, host.clone());
         }
@@ -82,6 +85,11 @@ impl UpstreamRequest {
             message,
             tunnel: if websocket { parts.on_upgrade } else { None },
         }
+    }
+
+    /// Adds the signed assertion of who is calling, under a name that was stripped with all that the proxy owns.
+    pub fn assert(&mut self, name: HeaderName, assertion: HeaderValue) {
+        self.message.headers_mut().insert(name, assertion);
     }
 
     /// The message to write, and the client's side of the tunnel if one was asked for.

@@ -12,6 +12,7 @@
     reason = "a test stops where its expectation fails, and says so on its output"
 )]
 
+mod bearer;
 mod browser;
 mod examples;
 mod fronts;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let mut scenarios = Scenarios::new();
     parts::add_to(&mut scenarios);
     oidc_provider::add_to(&mut scenarios);
+    bearer::add_to(&mut scenarios);
     refresh::add_to(&mut scenarios);
     replicas::add_to(&mut scenarios);
     logout::add_to(&mut scenarios);

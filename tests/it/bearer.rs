@@ -300,7 +300,7 @@ async fn endless() -> RawUpstream {
         wire.head().await;
         wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
             .await;
-        wire.is_cut().await;
+        wire.lasts().await;
     })
     .await
 }

@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["session", "logto", "hugging_face", "upstream"],
     &["store"],
     &["recheck", "bearer", "streams"],
+    &["tokens"],
     &["config"],
     &["endpoints", "proxy"],
     &["live"],

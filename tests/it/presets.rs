@@ -1,6 +1,8 @@
 //! Apps written for another authenticating proxy get its headers, and nobody else can send them.
 
 use crate::support::{Seen, proxy};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
 const ALL: &str =
@@ -43,11 +45,22 @@ async fn an_app_of_another_proxy_gets_that_proxys_headers() {
         .await;
     let mut browser = world.signed_in("admin").await;
     browser.fetch("/").await;
+    let seen = world.upstream.only();
+    let id_token = seen.header("logto-id-token").unwrap();
+    let payload = URL_SAFE_NO_PAD
+        .decode(id_token.split('.').nth(1).unwrap())
+        .unwrap();
+    let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
     assert_eq!(
-        of_presets(&world.upstream.only()),
+        (&payload["iss"], &payload["sub"]),
+        (&world.issuer.as_str().into(), &"adminuser001".into())
+    );
+    assert_eq!(
+        of_presets(&seen),
         [
             ("cf-access-authenticated-user-email", "admin@example.com"),
             ("logto-host", "app.example.com"),
+            ("logto-id-token", id_token),
             ("remote-groups", "admin,editor"),
             // As the section [headers] says.
             ("remote-name", "admin"),
@@ -102,6 +115,7 @@ async fn what_the_user_lacks_is_absent_whatever_the_client_sends() {
         [
             "cf-access-authenticated-user-email",
             "logto-host",
+            "logto-id-token",
             "remote-email",
             "remote-name",
             "remote-user",
@@ -113,6 +127,7 @@ async fn what_the_user_lacks_is_absent_whatever_the_client_sends() {
             "x-goog-authenticated-user-id",
         ]
     );
+    assert_ne!(seen.header("logto-id-token"), Some("forged"));
     assert_eq!(seen.header("logto-host"), Some("app.example.com"));
     let name = seen.headers.get("remote-name").unwrap();
     assert_eq!(name.as_bytes(), "Hugging Face User 🤗".as_bytes());

@@ -23,7 +23,7 @@ async fn two(redis: &Redis, sid: bool) -> (Fleet, RawUpstream) {
             Some((_, key)) => {
                 let key = derive_accept_key(key.as_bytes());
                 wire.send(format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {key}\r\n\r\n")).await;
-                wire.is_cut().await;
+                wire.lasts().await;
             }
             None => wire.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await,
         }

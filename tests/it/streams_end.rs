@@ -42,7 +42,7 @@ async fn app() -> RawUpstream {
             }
             _ => {}
         }
-        wire.is_cut().await;
+        wire.lasts().await;
     })
     .await
 }

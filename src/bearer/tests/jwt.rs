@@ -104,9 +104,9 @@ async fn a_proved_one_is_remembered_no_longer_than_it_lives() {
     assert!(!is_remembered(&world, &token).await);
     world.present(&token).await.unwrap();
     assert!(is_remembered(&world, &token).await);
-    world.hand.advance(299);
+    world.hand.advance(290);
     assert!(is_remembered(&world, &token).await);
-    world.hand.advance(2);
+    world.hand.advance(11);
     assert!(
         !is_remembered(&world, &token).await,
         "its signature is looked at again"

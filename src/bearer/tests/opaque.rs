@@ -42,10 +42,10 @@ async fn an_answer_counts_for_a_minute() {
     }
     assert_eq!(world.control.counts().introspection, 1);
     world.control.set_roles("admin", &["reader"]);
-    world.hand.advance(59);
+    world.hand.advance(50);
     world.present(&token).await.unwrap();
     assert_eq!(world.control.counts().introspection, 1);
-    world.hand.advance(1);
+    world.hand.advance(10);
     let caller = world.present(&token).await.unwrap();
     assert_eq!(caller.claims.members()["roles"], json!(["reader"]));
     assert_eq!(world.control.counts().introspection, 2);

@@ -82,6 +82,10 @@ fn write(flags: &DevFlags, tenant: &Tenant, demo: Option<&str>) -> Result<Config
         "identities",
     ];
     logto.insert("scopes".into(), scopes.map(text).to_vec().into());
+    if demo.is_some() {
+        let resource = super::api::resource(&public_url(flags));
+        logto.insert("resources".into(), text(&resource));
+    }
     let mut hugging_face = toml::Table::new();
     hugging_face.insert("userinfo_endpoint".into(), text(&tenant.hugging_face_userinfo()));
     let mut session = toml::Table::new();
@@ -117,6 +121,11 @@ fn write(flags: &DevFlags, tenant: &Tenant, demo: Option<&str>) -> Result<Config
             ("access".to_owned(), members.into()),
         ]);
         routes.push(lab.into());
+        let api = toml::Table::from_iter([
+            ("path".to_owned(), text("/api/*")),
+            ("bearer".to_owned(), true.into()),
+        ]);
+        routes.push(api.into());
     }
     let mut file = toml::Table::new();
     file.insert("public_url".into(), text(&public_url(flags)));

@@ -3,6 +3,7 @@
 //! The proxy is configured and built exactly as `run` does it; only the tenant and the app are stand-ins. It
 //! listens on loopback and answers to loopback names alone.
 
+mod api;
 mod configuration;
 
 use super::output::say;
@@ -126,6 +127,7 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
     };
     let config = configure(flags, &tenant, demo.as_ref().map(DemoApp::base_url))?;
     provider.control().register(client(&config, tenant.app_secret));
+    let call = api::register(&config, &provider.control(), fresh_secret()?);
     let tasks = Tasks::on(tokio::runtime::Handle::current());
     let mut compiled = live::compile(&config, Clock::system(), &tasks, &Metrics::new())
         .map_err(|error| Failure::Start(error.into()))?;
@@ -142,7 +144,7 @@ async fn serve(flags: &DevFlags) -> Result<(), Failure> {
             other => Failure::Start(other),
         })?;
     let stop = stop_on_signals().map_err(|error| Failure::Start(error.into()))?;
-    say(welcome(&config, demo.is_some()));
+    say(welcome(&config, demo.is_some(), call.as_deref()));
 
     let stand_ins = Tasks::new();
     let stop_stand_ins = CancellationToken::new();
@@ -197,6 +199,7 @@ fn client(config: &Config, app_secret: SecretText) -> Client {
         .post_logout_redirect_uris
         .push(config.post_sign_out_redirect_uri());
     client.always_issue_refresh_token = true;
+    client.allow_token_exchange = true;
     client.backchannel_logout_uri = Some(config.back_channel_logout_uri());
     client.backchannel_logout_session_required = true;
     client
@@ -213,7 +216,8 @@ async fn bind_demo() -> Result<DemoApp, Failure> {
         })
 }
 
-fn welcome(config: &Config, is_demo: bool) -> String {
+/// `call`: what calls the API as a program.
+fn welcome(config: &Config, is_demo: bool, call: Option<&str>) -> String {
     let guarded = match is_demo {
         false => format!("your app at {}", config.upstream),
         true => "a demo app that shows the headers it receives".to_owned(),
@@ -226,8 +230,9 @@ fn welcome(config: &Config, is_demo: bool) -> String {
             "  Lab     {open}/lab (for members of example-lab, which can be left at {logto}/huggingface/settings/organizations)\n"
         ),
     };
+    let api = call.map_or_else(String::new, |call| format!("\n  As a program:\n\n{call}\n"));
     format!(
-        "\n  Open    {open}\n  Guards  {guarded}\n  Logto   {} (a stand-in with invented users, on this machine only)\n{lab}  Who?    {open}{}\n  Where?  {open}{}\n  Leave   {open}{}\n\n  Ctrl-C ends it.\n",
+        "\n  Open    {open}\n  Guards  {guarded}\n  Logto   {} (a stand-in with invented users, on this machine only)\n{lab}  Who?    {open}{}\n  Where?  {open}{}\n  Leave   {open}{}\n{api}\n  Ctrl-C ends it.\n",
         logto, endpoints.user, endpoints.sessions, endpoints.sign_out
     )
 }

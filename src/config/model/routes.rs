@@ -18,8 +18,14 @@ pub struct RouteConfig {
     pub methods: Vec<String>,
     /// Who may pass.
     pub access: Access,
+    /// Whom identity assertions are for; `None`: as `assertion.audience` says.
+    pub audience: Option<String>,
     /// What someone without a session gets.
     pub unauthenticated: Unauthenticated,
+    /// The tokens that the upstream gets: no two in one header, none on a public route.
+    pub tokens: Vec<RouteToken>,
+    /// The third party's token that it gets.
+    pub social_token: Option<SocialTokenConfig>,
     /// Whether a bearer token may stand in for a session.
     pub bearer: bool,
     /// Where its requests go; the one at the top of the file unless it says otherwise.
@@ -36,6 +42,53 @@ pub struct RouteConfig {
     pub cors: Cors,
     /// Whether its upstream is sent ambiguous paths; only without a rewrite, below a final `/*`, and where a sign-in is needed.
     pub passes_ambiguous: bool,
+}
+
+/// One of `route.tokens`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteToken {
+    /// Which.
+    pub token: TokenKind,
+    /// Where it goes. In `Authorization` it is a Bearer credential.
+    pub header: HeaderName,
+    /// What a request without it gets.
+    pub when_absent: WhenAbsent,
+}
+
+/// A token of Logto's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKind {
+    /// The opaque access token.
+    Access,
+    /// The ID token.
+    Id,
+    /// An access token for an API resource, an organization, or both; one of them is there.
+    For {
+        /// The API indicator.
+        resource: Option<String>,
+        /// The organization's ID.
+        organization: Option<String>,
+    },
+}
+
+/// `route.social_token`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocialTokenConfig {
+    /// The connector's target.
+    pub target: String,
+    /// Where it goes. In `Authorization` it is a Bearer credential.
+    pub header: HeaderName,
+    /// What a request without it gets.
+    pub when_absent: WhenAbsent,
+}
+
+/// `when_absent` of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAbsent {
+    /// It goes on without the header.
+    Omit,
+    /// It is answered 401, 403 or 503, as the reason is.
+    Refuse,
 }
 
 /// `route.strip_prefix` and `route.rewrite` together.

@@ -28,6 +28,7 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
     let auth = endpoint("routes.auth", "auth");
     let back_channel_logout = endpoint("routes.back_channel_logout", "back-channel-logout");
     let webhook = endpoint("routes.webhook", "webhook");
+    let jwks = endpoint("routes.jwks", "jwks");
     let sessions = endpoint("routes.sessions", "sessions");
     let after_sign_out = reader.text("routes.after_sign_out", parse_local);
     let paths = EndpointPaths {
@@ -40,6 +41,7 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
         auth: auth?,
         back_channel_logout: back_channel_logout?,
         webhook: webhook?,
+        jwks: jwks?,
         sessions: sessions?,
         after_sign_out: after_sign_out?,
     };
@@ -80,7 +82,7 @@ pub(super) fn endpoints(reader: &mut Reader<'_>) -> Option<EndpointPaths> {
 
 impl EndpointPaths {
     /// Each endpoint's key and path. The key of the page of sessions stands for two.
-    pub(super) fn all(&self) -> [(&'static str, String); 10] {
+    pub(super) fn all(&self) -> [(&'static str, String); 11] {
         [
             ("routes.sign_in", self.sign_in.clone()),
             ("routes.sign_up", self.sign_up.clone()),
@@ -90,6 +92,7 @@ impl EndpointPaths {
             ("routes.auth", self.auth.clone()),
             ("routes.back_channel_logout", self.back_channel_logout.clone()),
             ("routes.webhook", self.webhook.clone()),
+            ("routes.jwks", self.jwks.clone()),
             ("routes.sessions", self.sessions.clone()),
             ("routes.sessions", self.sessions_revoke()),
         ]

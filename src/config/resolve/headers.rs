@@ -4,7 +4,7 @@
 //! about a request.
 
 use super::super::error::{Origin, Problem, shown};
-use super::super::model::{HeaderConfig, HeaderEncoding, HeaderSource};
+use super::super::model::{HeaderConfig, HeaderEncoding, HeaderSource, TokenSource};
 use super::super::node::{Entry, Node, Value};
 use super::super::reader::{Reader, choose, text_of};
 use super::super::suggest;
@@ -151,7 +151,7 @@ pub(super) fn header_name(text: &str) -> Result<HeaderName, Problem> {
 
 /// `None`: a problem was reported. `Some(None)`: the header is to be taken away.
 fn header_source(reader: &mut Reader<'_>, path: &str, node: &Node) -> Option<Option<HeaderSource>> {
-    let forms = "\"claim.path\", { claim = \"…\" }, { constant = \"…\" } or false";
+    let forms = "\"claim.path\", { claim = \"…\" }, { constant = \"…\" }, { token = \"access\" } or false";
     match &node.value {
         Value::Boolean(false) => Some(None),
         Value::Text(text) if text.is_empty() => Some(None),
@@ -191,7 +191,7 @@ pub(super) fn constant(reader: &mut Reader<'_>, path: &str, node: &Node) -> Opti
 const DEFAULT_JOIN: &str = ",";
 
 fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Entry]) -> Option<HeaderSource> {
-    const FIELDS: [&str; 4] = ["claim", "encoding", "join", "constant"];
+    const FIELDS: [&str; 5] = ["claim", "encoding", "join", "constant", "token"];
     let find = |name: &str| {
         entries
             .iter()
@@ -211,8 +211,14 @@ fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Ent
         );
         return None;
     }
-    match (find("claim"), find("constant")) {
-        (Some(claim), None) => {
+    match (find("claim"), find("constant"), find("token")) {
+        (None, None, Some(token)) if entries.len() == 1 => {
+            let source = text_of(token).and_then(token_source);
+            reader
+                .keep(token.origin.clone(), path, source)
+                .map(HeaderSource::Token)
+        }
+        (Some(claim), None, None) => {
             let claim_result = text_of(claim).and_then(claim_path);
             let claim = reader.keep(claim.origin.clone(), path, claim_result);
             let encoding = find("encoding").map_or(Some(HeaderEncoding::Percent), |node| {
@@ -229,28 +235,29 @@ fn source_table(reader: &mut Reader<'_>, path: &str, node: &Node, entries: &[Ent
                 join: join?,
             })
         }
-        (None, Some(constant)) if entries.len() == 1 => {
+        (None, Some(constant), None) if entries.len() == 1 => {
             self::constant(reader, path, constant).map(HeaderSource::Constant)
         }
-        (None, Some(_)) => {
-            reader.fail_at(
-                node.origin.clone(),
-                path,
-                Problem::new("a constant takes no other key"),
-            );
+        (None, Some(_), _) | (None, None, Some(_)) => {
+            let problem = Problem::new("a constant and a token take no other key");
+            reader.fail_at(node.origin.clone(), path, problem);
             None
         }
-        (claim, _) => {
-            let both = if claim.is_some() {
+        (claim, ..) => {
+            let found = if claim.is_some() {
                 "not both"
             } else {
                 "found neither"
             };
-            let problem = format!("expected `claim` or `constant`, {both}");
+            let problem = format!("expected `claim` or `constant` or `token`, {found}");
             reader.fail_at(node.origin.clone(), path, Problem::new(problem));
             None
         }
     }
+}
+
+pub(super) fn token_source(text: &str) -> Result<TokenSource, Problem> {
+    choose(text, &[("access", TokenSource::Access), ("id", TokenSource::Id)])
 }
 
 fn encoding(text: &str) -> Result<HeaderEncoding, Problem> {

@@ -1,6 +1,7 @@
 //! From values by key to a [`Config`]: defaults, newtypes, and the rules that join several keys.
 
 mod access;
+mod assertion;
 mod endpoints;
 mod headers;
 mod hugging_face;
@@ -49,11 +50,14 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let endpoints = endpoints::endpoints(reader);
     let header_presets = presets::header_presets(reader);
     let headers = headers::headers(reader, header_presets.as_deref().unwrap_or_default());
+    let set_headers = headers.as_ref().map_or(&[][..], |(set, _)| set);
+    let assertion = assertion::assertion(reader, public_url.as_ref(), set_headers);
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
         logto: logto.as_ref(),
         hugging_face: hugging_face.as_ref(),
         public_url: public_url.as_ref(),
+        has_assertion: assertion.as_ref().is_none_or(Option::is_some),
         cookie_domain: session
             .as_ref()
             .and_then(|session| session.cookie_domain.as_deref()),
@@ -93,6 +97,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         webhook_signing_key: webhook_signing_key?,
         headers,
         header_presets: header_presets?,
+        assertion: assertion?,
         removed_headers,
         routes: routes?,
         limits: limits?,

@@ -4,6 +4,7 @@ use super::super::keys::{self, ACCESS_KEYS, CORS_KEYS, KEYS, Key, Kind, ROUTE_KE
 use super::super::node::Value;
 use super::super::{file, read, resolve};
 use super::*;
+use crate::identity::AssertionKey;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
 
@@ -131,6 +132,7 @@ fn completed(example: &str) -> String {
 
 #[test]
 fn every_example_in_the_documentation_loads() {
+    let assertion_key = AssertionKey::generate().unwrap();
     let mut examples = 0;
     for block in DOCUMENTATION.split("```toml\n").skip(1) {
         let example = block.split("```").next().unwrap();
@@ -145,6 +147,7 @@ fn every_example_in_the_documentation_loads() {
                 "rediss://user:password@redis.example.com:6380/0",
             ),
             ("/run/secrets/logto_webhook_key", "the-signing-key-of-the-webhook"),
+            ("/run/secrets/assertion_key", assertion_key.expose()),
         ];
         let mut source = source(&files);
         source.environment = [("UPSTREAM_CREDENTIAL", "Basic dTpw")].into_iter().collect();

@@ -22,6 +22,7 @@ pub(super) use logout_token::{Audience, UnprovedLogoutToken};
 use super::error::{Call, LogtoError};
 use super::tokens::Tokens;
 use super::userinfo::UnverifiedUserinfo;
+use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
 use serde_json::{Map, Value};
 use std::fmt;
@@ -88,6 +89,8 @@ pub struct SignedIn {
     pub access_token: SecretText,
     /// The ID token as it came.
     pub id_token: SecretText,
+    /// When it expires: its `exp`.
+    pub id_token_expires_at: UnixSeconds,
     /// Life of the access token, seconds, when Logto said.
     pub expires_in: Option<u64>,
 }
@@ -117,6 +120,8 @@ pub struct Refreshed {
     pub access_token: SecretText,
     /// Life of the access token, seconds, when Logto said.
     pub expires_in: Option<u64>,
+    /// The ID token as it came, and its `exp`. An answer may have none (OpenID Connect Core §12.2).
+    pub id_token: Option<(SecretText, UnixSeconds)>,
 }
 
 /// Says nothing: claims are personal, tokens secret.
@@ -165,6 +170,7 @@ pub(super) fn signed_in(
     tokens: Tokens,
 ) -> Result<Verified<SignedIn>, LogtoError> {
     let IdTokenFacts { subject, sid, claims } = facts.into_inner();
+    let id_token_expires_at = expiry(&claims);
     let claims = joined(&subject, claims, userinfo)?;
     Ok(Verified(SignedIn {
         subject,
@@ -173,29 +179,41 @@ pub(super) fn signed_in(
         refresh_token: tokens.refresh_token,
         access_token: tokens.access_token,
         id_token,
+        id_token_expires_at,
         expires_in: tokens.expires_in,
     }))
 }
 
-/// The same for a refresh. `sent` is the refresh token that was used. Without an ID token (OpenID Connect Core §12.2 allows
+/// `exp` of a proved ID token, which has one.
+fn expiry(claims: &Map<String, Value>) -> UnixSeconds {
+    let seconds = claims.get("exp").and_then(Value::as_u64);
+    seconds.map_or_else(UnixSeconds::default, UnixSeconds::new)
+}
+
+/// The same for a refresh. `sent` is the refresh token that was used; beside the facts stands the ID token they are of. Without an ID token (OpenID Connect Core §12.2 allows
 /// that) userinfo alone has to say who the user is.
 pub(super) fn refreshed(
-    facts: Option<Verified<IdTokenFacts>>,
+    facts: Option<(Verified<IdTokenFacts>, SecretText)>,
     userinfo: Option<UnverifiedUserinfo>,
     subject: &str,
     complete: bool,
     sent: SecretText,
     tokens: Tokens,
 ) -> Result<Verified<Refreshed>, LogtoError> {
-    let (sid, claims) = match (facts, userinfo) {
-        (Some(facts), userinfo) => {
+    let (sid, claims, id_token) = match (facts, userinfo) {
+        (Some((facts, id_token)), userinfo) => {
             let facts = facts.into_inner();
             if facts.subject != subject {
                 return Err(LogtoError::invalid_token(Call::Token, "sub"));
             }
-            (facts.sid, joined(subject, facts.claims, userinfo)?)
+            let id_token = (id_token, expiry(&facts.claims));
+            (
+                facts.sid,
+                joined(subject, facts.claims, userinfo)?,
+                Some(id_token),
+            )
         }
-        (None, Some(userinfo)) => (None, self::userinfo(userinfo, subject)?.into_inner()),
+        (None, Some(userinfo)) => (None, self::userinfo(userinfo, subject)?.into_inner(), None),
         (None, None) => return Err(LogtoError::bad_answer(Call::Token, NO_ID_TOKEN)),
     };
     Ok(Verified(Refreshed {
@@ -205,6 +223,7 @@ pub(super) fn refreshed(
         refresh_token: tokens.refresh_token.unwrap_or(sent),
         access_token: tokens.access_token,
         expires_in: tokens.expires_in,
+        id_token,
     }))
 }
 

@@ -40,6 +40,12 @@ pub enum Problem {
     NoSuchSession,
     /// Sessions were ended here, but that could not be kept.
     NotKept,
+    /// A token that the application needs cannot be had now.
+    TokenUnavailable,
+    /// The user may not have a token that the application needs.
+    TokenNotGranted,
+    /// The user has to connect an account anew, for a token that the application needs.
+    NeedsConsent,
     /// The application cannot be reached.
     UpstreamUnreachable,
     /// The application took too long.
@@ -68,6 +74,9 @@ impl Problem {
         Self::StaleForm,
         Self::NoSuchSession,
         Self::NotKept,
+        Self::TokenUnavailable,
+        Self::TokenNotGranted,
+        Self::NeedsConsent,
         Self::UpstreamUnreachable,
         Self::UpstreamTimeout,
         Self::Rejected,
@@ -93,6 +102,9 @@ impl Problem {
             Self::StaleForm => "stale_form",
             Self::NoSuchSession => "no_such_session",
             Self::NotKept => "not_kept",
+            Self::TokenUnavailable => "token_unavailable",
+            Self::TokenNotGranted => "token_not_granted",
+            Self::NeedsConsent => "consent_needed",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::Rejected => "rejected",
@@ -107,9 +119,12 @@ impl Problem {
     /// The status of the page.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::AccessDenied | Self::CrossSite | Self::StaleForm => StatusCode::FORBIDDEN,
+            Self::NeedsConsent => StatusCode::UNAUTHORIZED,
+            Self::AccessDenied | Self::CrossSite | Self::StaleForm | Self::TokenNotGranted => {
+                StatusCode::FORBIDDEN
+            }
             Self::NoSuchSession => StatusCode::NOT_FOUND,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::TokenUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooLarge | Self::Misconfigured | Self::NotKept => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotVerified | Self::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -214,6 +229,18 @@ impl Problem {
                 "This could not be completed",
                 "What you chose to end has ended on this server, but that could not be recorded, so it may come back. Please try again.",
             ),
+            Self::TokenUnavailable => words(
+                "The application cannot act for you right now",
+                "It needs a key of yours from the sign-in service, which does not answer. Please try again in a moment.",
+            ),
+            Self::TokenNotGranted => words(
+                "The application may not act for you here",
+                "It needs a key that your account is not given. Ask whoever runs it for access.",
+            ),
+            Self::NeedsConsent => words(
+                "Connect your account again",
+                "The application needs your leave to act for you at another service, which is missing or has ended. Signing in through that service again gives it.",
+            ),
             Self::UpstreamUnreachable => words(
                 "The application does not answer",
                 "You reached its door, but the application behind it could not be reached.",
@@ -309,6 +336,18 @@ impl Problem {
             Self::NotKept => words(
                 "操作を完了できませんでした",
                 "このサーバーでは終了しましたが、記録できなかったため、元に戻る可能性があります。もう一度お試しください。",
+            ),
+            Self::TokenUnavailable => words(
+                "現在アプリケーションはあなたの代わりに操作できません",
+                "必要なトークンをサインインサービスから取得できません。しばらくしてからもう一度お試しください。",
+            ),
+            Self::TokenNotGranted => words(
+                "アプリケーションはあなたの代わりに操作できません",
+                "必要なトークンがこのアカウントには発行されません。管理者に問い合わせてください。",
+            ),
+            Self::NeedsConsent => words(
+                "アカウントを接続し直してください",
+                "別のサービスであなたの代わりに操作する許可がないか、期限が切れています。そのサービスからもう一度サインインしてください。",
             ),
             Self::UpstreamUnreachable => words(
                 "アプリケーションが応答しません",

@@ -2,6 +2,7 @@
 
 mod auth_proxy;
 mod guides;
+mod oauth2_connector;
 mod spaces;
 
 use crate::support::runner::Scenarios;
@@ -10,4 +11,5 @@ pub fn add_to(scenarios: &mut Scenarios) {
     guides::add_to(scenarios);
     auth_proxy::add_to(scenarios);
     spaces::add_to(scenarios);
+    oauth2_connector::add_to(scenarios);
 }

@@ -51,6 +51,11 @@ const settings = {
   always_issue_refresh_token: false,
   extended_claims_in_id_token: false,
   resources: [],
+  resource_scopes: '',
+  // As `clients` of oidc-provider.
+  more_clients: [],
+  // Personal access tokens, and whose they are.
+  personal_access_tokens: {},
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
 

@@ -20,15 +20,25 @@ pub fn folder(name: &str) -> PathBuf {
 pub struct ExampleApp {
     name: String,
     port: u16,
+    variables: Vec<(String, String)>,
     program: Option<Program>,
 }
 
 impl ExampleApp {
     /// Starts it, and waits until it takes connections. `examples/run --prepare` has run before.
     pub async fn start(name: &str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    /// The same with these environment variables.
+    pub async fn start_with(name: &str, variables: &[(&str, &str)]) -> Self {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (String::from(*name), String::from(*value)));
         let mut app = Self {
             name: name.to_owned(),
             port: free_port(),
+            variables: variables.collect(),
             program: None,
         };
         app.restart().await;
@@ -46,6 +56,7 @@ impl ExampleApp {
         let mut command = Command::new(folder("run"));
         command
             .args(["--app", &self.name])
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("PORT", self.port.to_string());
         self.program = Some(Program::start(format!("the app {}", self.name), &mut command));
         // Python imports a lot on a cold disk.
@@ -95,14 +106,24 @@ impl Example {
 
     /// With further flags for `dev`.
     pub async fn start_with(name: &str, flags: &[&str]) -> Self {
-        let app = ExampleApp::start(name).await;
+        Self::start_around(name, free_port(), &[], flags).await
+    }
+
+    /// The same with the stand-in on this port, and environment variables for the app.
+    pub async fn start_around(
+        name: &str,
+        logto_port: u16,
+        variables: &[(&str, &str)],
+        flags: &[&str],
+    ) -> Self {
+        let app = ExampleApp::start_with(name, variables).await;
         let file = folder(name).join("proxy.toml");
         let (file, upstream) = (file.to_string_lossy().into_owned(), app.address());
         let mut all = vec!["--config", file.as_str(), "--upstream", upstream.as_str()];
         all.extend(flags);
         Self {
             browser: Chromium::start().await,
-            proxy: Proxy::start_dev_with(&all).await,
+            proxy: Proxy::start_dev_around(logto_port, &all).await,
             app,
         }
     }

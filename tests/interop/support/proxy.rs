@@ -189,8 +189,13 @@ impl Proxy {
 
     /// The same with other flags.
     pub async fn start_dev_with(flags: &[&str]) -> Self {
+        Self::start_dev_around(free_port(), flags).await
+    }
+
+    /// The same with the stand-in on this port.
+    pub async fn start_dev_around(logto_port: u16, flags: &[&str]) -> Self {
         let place = Place::choose();
-        let (port, logto_port) = (place.port.to_string(), free_port().to_string());
+        let (port, logto_port) = (place.port.to_string(), logto_port.to_string());
         let own = ["dev", "--port", &port, "--logto-port", &logto_port];
         let mut proxy = Self {
             program: None,

@@ -100,7 +100,8 @@ impl Visitor {
             .await
     }
 
-    async fn request(
+    /// One request with these fields of its own.
+    pub async fn request(
         &mut self,
         method: Method,
         address: &str,
@@ -119,9 +120,11 @@ impl Visitor {
             request = request.header(COOKIE, cookies);
         }
         if method == Method::POST {
-            request = request
-                .header(CONTENT_TYPE, content_type)
-                .header("origin", url.origin().ascii_serialization());
+            request = request.header(CONTENT_TYPE, content_type);
+            // Browsers say so, programs do not.
+            if fields.iter().any(|(name, _)| *name == "sec-fetch-site") {
+                request = request.header("origin", url.origin().ascii_serialization());
+            }
         }
         let request = request.body(Full::from(body)).expect("a well-formed request");
         let response = self

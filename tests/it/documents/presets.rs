@@ -3,7 +3,7 @@
 use super::markdown::table;
 use super::read;
 use logto_proxy::identity::Preset;
-use logto_proxy::identity::headers::Source;
+use logto_proxy::identity::headers::{Source, TokenSource};
 
 #[test]
 fn the_table_of_presets_is_what_they_send() {
@@ -13,6 +13,7 @@ fn the_table_of_presets_is_what_they_send() {
             let value = match rule.source {
                 Source::Claim { path, prefix: "", .. } => format!("`{path}`"),
                 Source::Claim { path, prefix, .. } => format!("`{prefix}` and `{path}`"),
+                Source::Token(TokenSource::Id) => "the ID token, renewed at each re-check".to_owned(),
                 Source::Host => "the host that the request names, on every request".to_owned(),
                 other => panic!("{other:?} needs words of its own"),
             };

@@ -46,7 +46,10 @@ fn verdict(compiled: &Compiled, request: &str, caller: &str) -> String {
         address: Some(address.parse().unwrap()),
     };
     let everybody: Value = serde_json::from_str(CALLERS).unwrap();
-    let name = name.trim_end_matches(" with a token");
+    let (name, token_for) = match name.split_once(" with a token for ") {
+        Some((name, organization)) => (name, Some(organization)),
+        None => (name.trim_end_matches(" with a token"), None),
+    };
     let claims = everybody
         .get(name)
         .map(|claims| Claims::from_json(claims.to_string().as_bytes()).unwrap());
@@ -65,7 +68,7 @@ fn verdict(compiled: &Compiled, request: &str, caller: &str) -> String {
             subject,
             claims,
             scopes: caller.contains("with a token").then_some(&one[..]),
-            organization: None,
+            organization: token_for,
             identity: ProjectedHeaders::default(),
         }),
         (None, "nobody") => Caller::Nobody,

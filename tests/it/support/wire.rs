@@ -283,6 +283,12 @@ impl Wire {
         while self.read_more().await {}
     }
 
+    /// The same however long it takes: for an app that is not to be the first to hang up.
+    pub async fn lasts(&mut self) {
+        let mut bytes = [0; 1_024];
+        while self.stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+    }
+
     /// Whether the other side says nothing and does not close either, for a while.
     pub async fn is_silent_for(&mut self, time: Duration) -> bool {
         let mut byte = [0];

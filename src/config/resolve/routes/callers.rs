@@ -10,10 +10,16 @@ pub(super) fn warn(reader: &mut Reader<'_>, route: &RouteConfig) {
             "route {route}: bearer has no effect, since nobody's identity is asked for"
         ));
     }
-    if let Access::Table(table) = &route.access
-        && !table.scope.is_empty()
-        && !route.bearer
-    {
+    let Access::Table(table) = &route.access else {
+        return;
+    };
+    if route.bearer && !table.hf_org.is_empty() {
+        reader.warnings.push(format!(
+            "route {route}: Hugging Face is not asked about callers with a token; hf_org is for them what it said when the \
+             account was linked, or never holds where hugging_face.live_orgs is \"required\""
+        ));
+    }
+    if !table.scope.is_empty() && !route.bearer {
         reader.warnings.push(format!(
             "route {route}: nobody can pass, since only access tokens have scopes: add bearer = true"
         ));

@@ -5,10 +5,11 @@ mod callers;
 mod cors;
 mod field;
 mod matching;
+mod tokens;
 mod treatment;
 mod upstream;
 
-use super::{access, hugging_face};
+use super::{access, assertion, hugging_face};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
@@ -29,6 +30,7 @@ pub(super) struct Around<'a> {
     pub(super) logto: Option<&'a LogtoConfig>,
     pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
+    pub(super) has_assertion: bool,
     pub(super) cookie_domain: Option<&'a str>,
     pub(super) listen: &'a [ListenAddress],
     pub(super) upstream: Option<&'a UpstreamAddress>,
@@ -90,6 +92,11 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if is_open && route.unauthenticated != Unauthenticated::Auto {
         reader.warnings.push(format!(
             "route {route}: unauthenticated has no effect, since access lets everyone pass"
+        ));
+    }
+    if route.audience.is_some() && !around.has_assertion {
+        reader.warnings.push(format!(
+            "route {route}: audience has no effect, since there is no assertion.key"
         ));
     }
     callers::warn(reader, route);
@@ -170,6 +177,7 @@ fn route(
         .as_ref()
         .map_or_else(String::new, |(path, _)| path.to_string());
     let access = access(reader, entries, origin, &name, around.logto);
+    let audience = text(reader, entries, origin, "route.audience", assertion::name);
     let unauthenticated = text(reader, entries, origin, "route.unauthenticated", |text| {
         choose(
             text,
@@ -180,6 +188,8 @@ fn route(
             ],
         )
     });
+    let tokens = tokens::tokens(reader, entries, origin);
+    let social_token = tokens::social_token(reader, entries, origin);
     let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
     let timeout = upstream::timeout(reader, entries);
@@ -201,7 +211,10 @@ fn route(
         host: host?.0,
         methods: methods?,
         access: access?,
+        audience: Some(audience?.0).filter(|audience| !audience.is_empty()),
         unauthenticated: unauthenticated?.0,
+        tokens: tokens?,
+        social_token: social_token?,
         bearer: bearer?,
         upstream,
         upstream_host,
@@ -211,6 +224,7 @@ fn route(
         cors: cors?,
         passes_ambiguous: passes_ambiguous?,
     };
+    tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
 }
 

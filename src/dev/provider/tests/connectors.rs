@@ -130,10 +130,7 @@ async fn a_connectors_tokens_are_stored_renewed_and_good_for_it_alone() {
         get(&world, "/huggingface/oauth/userinfo", &first).await.status,
         StatusCode::UNAUTHORIZED
     );
-    let elsewhere = world
-        .control
-        .store_token("huggingface", "huggingface", MINUTE)
-        .unwrap();
+    let elsewhere = world.control.store_token("acme", "huggingface", MINUTE).unwrap();
     let refused = get(&world, "/acme/oauth/userinfo", &elsewhere).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert_eq!(

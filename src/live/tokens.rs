@@ -1,0 +1,92 @@
+//! Which tokens the routes hand on.
+
+use crate::config::{self, Access, Config, RouteConfig, TokenKind};
+use crate::identity::headers::{HeaderRules, TokenSource};
+use crate::recheck::{Keeps, Want};
+use crate::tokens::{TokenOf, TokenRule, TokenRules, WhenAbsent};
+use http::{HeaderName, header};
+
+/// The tokens of a route, and of requests that fall under none; `None` where there are none. `rules` may send some everywhere.
+pub(super) fn token_rules(rules: &HeaderRules, route: Option<&RouteConfig>) -> Option<TokenRules> {
+    if route.is_some_and(|route| matches!(route.access, Access::Public)) {
+        return None;
+    }
+    let everywhere = rules.tokens().map(|(header, token)| TokenRule {
+        header: header.clone(),
+        token: TokenOf::Logto(match token {
+            TokenSource::Access => Want::Access,
+            TokenSource::Id => Want::Id,
+        }),
+        when_absent: WhenAbsent::Omit,
+    });
+    let own = route.into_iter().flat_map(|route| &route.tokens);
+    let own = own.map(|token| TokenRule {
+        header: token.header.clone(),
+        token: TokenOf::Logto(want(&token.token)),
+        when_absent: when_absent(token.when_absent),
+    });
+    let social = route.and_then(|route| route.social_token.as_ref());
+    let social = social.map(|token| TokenRule {
+        header: token.header.clone(),
+        token: TokenOf::Social(token.target.as_str().into()),
+        when_absent: when_absent(token.when_absent),
+    });
+    TokenRules::new(everywhere.chain(own).chain(social).collect())
+}
+
+fn want(token: &TokenKind) -> Want {
+    match token {
+        TokenKind::Access => Want::Access,
+        TokenKind::Id => Want::Id,
+        TokenKind::For {
+            resource,
+            organization,
+        } => Want::For {
+            resource: resource.clone(),
+            organization: organization.clone(),
+        },
+    }
+}
+
+const fn when_absent(when_absent: config::WhenAbsent) -> WhenAbsent {
+    match when_absent {
+        config::WhenAbsent::Omit => WhenAbsent::Omit,
+        config::WhenAbsent::Refuse => WhenAbsent::Refuse,
+    }
+}
+
+/// Which of the tokens that every refresh brings are kept: those that some route hands on or needs to ask for others.
+pub(super) fn keeps(config: &Config, rules: &HeaderRules) -> Keeps {
+    let routes = config.routes.iter().map(Some).chain([None]);
+    let all: Vec<TokenOf> = routes
+        .filter_map(|route| token_rules(rules, route))
+        .flat_map(|rules| rules.rules().to_vec())
+        .map(|rule| rule.token)
+        .collect();
+    let is_social = |token: &TokenOf| matches!(token, TokenOf::Social(_));
+    Keeps {
+        access: all
+            .iter()
+            .any(|token| is_social(token) || *token == TokenOf::Logto(Want::Access)),
+        id: all.contains(&TokenOf::Logto(Want::Id)),
+    }
+}
+
+/// Targets of the third parties whose tokens are handed on.
+pub(super) fn consent_targets(config: &Config) -> Vec<String> {
+    let social = config
+        .routes
+        .iter()
+        .filter_map(|route| route.social_token.as_ref());
+    social.map(|token| token.target.clone()).collect()
+}
+
+/// The headers that only some routes send, which no request may bring along on any. `Authorization` is not among them: where
+/// no token takes its place, it is the app's own.
+pub(super) fn owned_names(config: &Config) -> impl Iterator<Item = &HeaderName> {
+    let names = config.routes.iter().flat_map(|route| {
+        let social = route.social_token.as_ref().map(|token| &token.header);
+        route.tokens.iter().map(|token| &token.header).chain(social)
+    });
+    names.filter(|name| **name != header::AUTHORIZATION)
+}

@@ -1,0 +1,255 @@
+//! Tokens for upstreams, by the same one call at a time as re-checks.
+//!
+//! A session that lacks one is confirmed anew: that gives the opaque access token and the ID token, and within the same call,
+//! with the refresh token that it gave, those for resources and organizations. So a refresh token is in one hand, whatever it
+//! is used for; the result has one moment, later than any before; and whoever may not have the session has no token either.
+
+use super::kept::{Held, Lack, Token, Want};
+use super::ledger::Step;
+use super::{LONG_PATIENCE, Outcome, PATIENCE, Rechecks};
+use crate::clock::{UnixSeconds, monotonic};
+use crate::identity::Claims;
+use crate::logto::{
+    LogtoErrorKind, Refreshed, ResourceToken, ResourceTokenFailure, ResourceVerdict, SignedIn,
+};
+use crate::secret::SecretText;
+use crate::session::{Cause, Session, SessionId, SessionView};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout_at;
+
+/// Pause after a token that Logto did not give for want of an answer.
+const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(5);
+/// Pause after one that the user may not have.
+const NOT_GRANTED_PAUSE: Duration = Duration::from_secs(60);
+/// Calls that one request waits for at most: one under way for something else, its own, and one more whose result came when it
+/// was asked for.
+const MOST_CALLS: usize = 3;
+
+/// Which of the tokens that every refresh gives are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// The opaque access token.
+    pub access: bool,
+    /// The ID token.
+    pub id: bool,
+}
+
+impl Rechecks {
+    /// What is at hand of a token that is wanted for a session. No I/O.
+    pub fn token(&self, view: &SessionView, want: &Want, now: UnixSeconds) -> Held {
+        let mut held = self.ledger.kept.get(view.id(), want, now);
+        if view.refresh_token().is_none() {
+            let own = view.access_token().filter(|_| *want == Want::Access);
+            let own = own.and_then(|(token, expires)| Token::new(&token, now, expires));
+            held.token = own.filter(|token| token.lives(now)).or(held.token);
+            // There is nothing to ask for another one with.
+            held.lack = Some(Lack::Unavailable);
+        }
+        held
+    }
+
+    /// Forgets a token that was not accepted where it was shown, unless it has been replaced since.
+    pub fn refused_token(&self, view: &SessionView, want: &Want, refused: &Token) {
+        self.ledger
+            .kept
+            .forget(view.id(), want, refused, self.clock.now());
+    }
+
+    /// What a session has become while somebody waited for something that concerns it: over, newer than the cookie, or the same.
+    pub fn latest(&self, view: &SessionView, now: UnixSeconds) -> Outcome {
+        self.unless_ended(view, self.unanswered(view, now))
+    }
+
+    /// Has tokens that are wanting got for a session, by confirming it anew. What came of them is told by [`Self::token`]; what
+    /// is returned counts for the session, as that of [`Self::confirm`]: it may be over, or be another from now on.
+    pub async fn confirm_tokens(
+        self: &Arc<Self>,
+        view: &SessionView,
+        wants: &[Want],
+        now: UnixSeconds,
+    ) -> Outcome {
+        let longest = monotonic() + LONG_PATIENCE;
+        for _ in 0..MOST_CALLS {
+            let wanting: Vec<(&Want, Held)> = wants
+                .iter()
+                .map(|want| (want, self.token(view, want, now)))
+                .filter(|(_, held)| held.is_wanting(now))
+                .collect();
+            if wanting.is_empty() {
+                break;
+            }
+            let mut flight = match self.ledger.step(view.id(), view.checked_at(), now, |_| false) {
+                Step::Lead(ticket) => {
+                    let wants = wanting.iter().map(|(want, _)| (*want).clone()).collect();
+                    self.begin(ticket, view, wants)
+                }
+                Step::Wait(flight) => flight,
+                Step::Known(_) | Step::Paused(_) => break,
+            };
+            // Those that still live will do when others are long in coming.
+            let deadline = if wanting.iter().all(|(_, held)| held.token.is_some()) {
+                flight.begun + PATIENCE
+            } else {
+                longest
+            };
+            let outcome = match timeout_at(deadline, flight.outcome.wait_for(Option::is_some)).await {
+                Ok(Ok(outcome)) => outcome.clone(),
+                Ok(Err(_)) | Err(_) => None,
+            };
+            match outcome {
+                Some(Outcome::Confirmed(_)) => {}
+                Some(outcome @ Outcome::Ended(_)) => return self.unless_ended(view, outcome),
+                Some(Outcome::Kept | Outcome::Unconfirmed | Outcome::NeedsSignIn) | None => break,
+            }
+        }
+        self.latest(view, now)
+    }
+
+    /// Keeps the tokens of a sign-in.
+    pub fn keep_signed_in(&self, session: SessionId, signed_in: &SignedIn, now: UnixSeconds) {
+        let id_token = (&signed_in.id_token, signed_in.id_token_expires_at);
+        let access_token = (&signed_in.access_token, signed_in.expires_in);
+        self.keep_issued(session, access_token, Some(id_token), now);
+    }
+
+    fn keep_issued(
+        &self,
+        session: SessionId,
+        (access_token, expires_in): (&SecretText, Option<u64>),
+        id_token: Option<(&SecretText, UnixSeconds)>,
+        now: UnixSeconds,
+    ) {
+        let kept = &self.ledger.kept;
+        if self.keeps.access
+            && let Some(token) = Token::living(access_token, now, expires_in)
+        {
+            kept.keep(session, Want::Access, token, now);
+        }
+        if self.keeps.id
+            && let Some((id_token, expires)) = id_token
+            && let Some(token) = Token::new(id_token, now, expires)
+        {
+            kept.keep(session, Want::Id, token, now);
+        }
+    }
+
+    /// Keeps what a refresh gave, and gets with it what else is wanted. Returns the refresh token to use from now on, or why
+    /// the session is over.
+    pub(super) async fn after_refresh(
+        &self,
+        base: &Session,
+        refreshed: &Refreshed,
+        wants: &[Want],
+    ) -> Result<SecretText, Cause> {
+        let (session, now) = (base.id(), self.clock.now());
+        let id_token = refreshed.id_token.as_ref();
+        self.keep_issued(
+            session,
+            (&refreshed.access_token, refreshed.expires_in),
+            id_token.map(|(token, expires)| (token, *expires)),
+            now,
+        );
+        // Somebody who lost a role or left an organization is not to go on with a token of before.
+        if refreshed.complete && self.is_changed(base, refreshed) {
+            self.ledger.kept.forget_for_resources(session, now);
+        }
+        let mut refresh_token = refreshed.refresh_token.clone();
+        for want in wants {
+            let Want::For {
+                resource,
+                organization,
+            } = want
+            else {
+                continue;
+            };
+            let given = self
+                .resource_token(&refresh_token, resource.as_deref(), organization.as_deref())
+                .await;
+            let now = self.clock.now();
+            match given {
+                Ok(given) => {
+                    refresh_token = given.refresh_token;
+                    match Token::living(&given.access_token, now, given.expires_in) {
+                        Some(token) => self.ledger.kept.keep(session, want.clone(), token, now),
+                        None => tracing::warn!("Logto gave an access token that is too long for a header"),
+                    }
+                }
+                Err(failure) => {
+                    if is_over(&failure) {
+                        return Err(Cause::RefreshRefused);
+                    }
+                    refresh_token = failure.refresh_token.unwrap_or(refresh_token);
+                    let (lack, pause) = match failure.verdict {
+                        ResourceVerdict::Over | ResourceVerdict::NotGranted => {
+                            (Lack::NotGranted, NOT_GRANTED_PAUSE)
+                        }
+                        ResourceVerdict::Transient => (Lack::Unavailable, UNAVAILABLE_PAUSE),
+                    };
+                    tracing::warn!(error = %failure.error, "an access token for an upstream was not given");
+                    self.ledger.kept.lacks(session, want.clone(), lack, pause, now);
+                }
+            }
+        }
+        Ok(refresh_token)
+    }
+
+    /// Whether Logto says something else of the user than it did. What third parties say changes no token of Logto's.
+    fn is_changed(&self, base: &Session, refreshed: &Refreshed) -> bool {
+        let claims = Claims::new(refreshed.claims.clone()).keep_only(&self.kept_claims);
+        let rest = |claims: &Claims| {
+            let mut members = claims.members().clone();
+            members.remove("identities");
+            members
+        };
+        rest(&claims) != rest(base.claims())
+    }
+
+    /// One such token. A lost answer is asked for again at once: Logto may have replaced the refresh token, which it forgives
+    /// for three seconds.
+    async fn resource_token(
+        &self,
+        refresh_token: &SecretText,
+        resource: Option<&str>,
+        organization: Option<&str>,
+    ) -> Result<ResourceToken, ResourceTokenFailure> {
+        let begun = monotonic();
+        let given = self
+            .logto
+            .resource_token(refresh_token, resource, organization)
+            .await;
+        match given {
+            Err(failure)
+                if matches!(failure.error.kind(), LogtoErrorKind::Interrupted)
+                    && failure.refresh_token.is_none()
+                    && begun.elapsed() < Duration::from_secs(1) =>
+            {
+                self.logto
+                    .resource_token(refresh_token, resource, organization)
+                    .await
+            }
+            given => given,
+        }
+    }
+
+    /// Notes that what a call was to get did not come of it.
+    pub(super) fn without(&self, session: SessionId, wants: &[Want], now: UnixSeconds) {
+        for want in wants {
+            if self.ledger.kept.get(session, want, now).is_wanting(now) {
+                let pause = UNAVAILABLE_PAUSE;
+                self.ledger
+                    .kept
+                    .lacks(session, want.clone(), Lack::Unavailable, pause, now);
+            }
+        }
+    }
+}
+
+/// Whether a refusal ends the session. A moment ago the refresh token was good and the user was let use the application: to be
+/// denied now is about this token alone, which a script at Logto may have done.
+fn is_over(failure: &ResourceTokenFailure) -> bool {
+    let LogtoErrorKind::Refused { error } = failure.error.kind() else {
+        return false;
+    };
+    failure.verdict == ResourceVerdict::Over && error == "invalid_grant"
+}
