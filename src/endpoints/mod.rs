@@ -22,6 +22,7 @@ mod seen;
 mod sessions;
 mod sign_in;
 mod sign_in_state;
+mod sign_ins;
 mod sign_out;
 mod user;
 mod webhook;
@@ -32,6 +33,7 @@ pub use rate::SignInLimiter;
 pub use return_path::ReturnPath;
 pub use seen::Seen;
 pub use sign_in::SignInDefaults;
+pub use sign_ins::SignIns;
 
 use crate::clock::Clock;
 use crate::http::body::Body;
@@ -76,8 +78,8 @@ pub struct Endpoints {
     pub header_rules: Arc<HeaderRules>,
     /// The claims that a session keeps.
     pub kept_claims: Vec<ClaimPath>,
-    /// Parameters of every sign-in, and which ones a URL may set.
-    pub sign_in: SignInDefaults,
+    /// Parameters of every sign-in, by route, and which ones a URL may set.
+    pub sign_ins: SignIns,
     /// Title and support address of the pages.
     pub pages: PageSettings,
     /// How many sign-ins an address may begin.
@@ -196,7 +198,7 @@ impl Endpoints {
             self,
             request,
             &return_path,
-            &sign_in::Choices::default(),
+            sign_in::Wishes::of_route(self.sign_ins.of_request(request)),
             occasion,
         )
         .await

@@ -52,7 +52,7 @@ impl Redemption {
                 code,
                 code_verifier: state.code_verifier(),
                 nonce: state.nonce.clone(),
-                max_age: endpoints.sign_in.max_age(),
+                max_age: endpoints.sign_ins.max_age(),
             },
             confirms,
             rechecks: Arc::clone(&endpoints.rechecks),

@@ -50,9 +50,39 @@ pub struct SignInDefaults {
 
 /// Parameters chosen for one sign-in; they go before the fixed ones.
 #[derive(Debug, Default)]
-pub struct Choices {
+struct Choices {
     prompt: Option<String>,
     parameters: Vec<(String, String)>,
+}
+
+/// What one sign-in asks for.
+#[derive(Debug)]
+pub(super) struct Wishes<'a> {
+    choices: Choices,
+    /// Where nothing was chosen.
+    defaults: &'a SignInDefaults,
+}
+
+impl<'a> Wishes<'a> {
+    /// Nothing was chosen.
+    pub(super) fn of_route(defaults: &'a SignInDefaults) -> Self {
+        Self {
+            choices: Choices::default(),
+            defaults,
+        }
+    }
+
+    /// The first that is said counts.
+    fn prompt(&self) -> Option<&str> {
+        let chosen = self.choices.prompt.as_deref();
+        chosen.or(self.defaults.prompt.as_deref())
+    }
+
+    /// The first of a name counts.
+    fn parameters(&self) -> Vec<(String, String)> {
+        let chosen = self.choices.parameters.iter();
+        chosen.chain(&self.defaults.parameters).cloned().collect()
+    }
 }
 
 /// Why a sign-in begins.
@@ -132,7 +162,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest, registe
     if let Some(problem) = query.value("problem").and_then(Problem::from_code) {
         return endpoints.problem(request, problem, Some(&return_path));
     }
-    let Some(mut choices) = endpoints.sign_in.choices(&query) else {
+    let Some(mut choices) = endpoints.sign_ins.usual().choices(&query) else {
         return endpoints.problem(request, Problem::BadRequest, Some(&return_path));
     };
     if registers {
@@ -140,7 +170,13 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest, registe
             .parameters
             .insert(0, ("first_screen".to_owned(), "register".to_owned()));
     }
-    begin(endpoints, request, &return_path, &choices, Occasion::Wanted).await
+    let wishes = Wishes {
+        choices,
+        defaults: endpoints
+            .sign_ins
+            .of_destination(&return_path, &endpoints.public_origin),
+    };
+    begin(endpoints, request, &return_path, wishes, Occasion::Wanted).await
 }
 
 /// Redirects the browser to Logto, or shows why it cannot be.
@@ -148,7 +184,7 @@ pub(super) async fn begin(
     endpoints: &Endpoints,
     request: &CleanRequest,
     return_path: &ReturnPath,
-    choices: &Choices,
+    wishes: Wishes<'_>,
     occasion: Occasion,
 ) -> Response<Body> {
     let now = endpoints.clock.now();
@@ -190,7 +226,7 @@ pub(super) async fn begin(
         browser_hash,
         now,
     );
-    let mut prompt = choices.prompt.as_deref().or(endpoints.sign_in.prompt.as_deref());
+    let mut prompt = wishes.prompt();
     if let Occasion::Silent(session) = occasion {
         state = state.silently_for(session);
         prompt = Some("none");
@@ -198,9 +234,6 @@ pub(super) async fn begin(
     let Some(state) = state.seal(&endpoints.keyring) else {
         return endpoints.problem(request, Problem::Unavailable, Some(return_path));
     };
-    // The first of a name counts.
-    let mut extra = choices.parameters.clone();
-    extra.extend(endpoints.sign_in.parameters.iter().cloned());
     let url = endpoints.logto.authorization_url(
         &metadata,
         &AuthorizationRequest {
@@ -208,8 +241,8 @@ pub(super) async fn begin(
             nonce: &nonce,
             code_challenge: &code_challenge,
             prompt,
-            max_age: endpoints.sign_in.max_age(),
-            extra: &extra,
+            max_age: endpoints.sign_ins.max_age(),
+            extra: &wishes.parameters(),
         },
     );
     let mut response = answer::redirect(StatusCode::FOUND, url.as_str());

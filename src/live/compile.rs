@@ -3,7 +3,7 @@
 use super::error::CompileError;
 use super::lasting::Lasting;
 use super::parts::{
-    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_in_defaults, worker_settings,
+    assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_ins, worker_settings,
 };
 use super::routes::{routes, settings};
 use super::serving::{ListenAddress, Serving};
@@ -119,6 +119,7 @@ fn assemble(
         tasks: lasting.tasks.clone(),
         metrics: lasting.metrics.clone(),
     });
+    let routes = routes(config)?;
     let endpoints = Endpoints {
         paths: endpoint_paths(config),
         public_origin: public_origin.clone(),
@@ -129,7 +130,7 @@ fn assemble(
         binding_cookie,
         header_rules: Arc::clone(&header_rules),
         kept_claims,
-        sign_in: sign_in_defaults(config),
+        sign_ins: sign_ins(config, &routes),
         pages: PageSettings {
             title: config.pages.title.clone(),
             support_url: config.pages.support_url.as_ref().map(ToString::to_string),
@@ -144,7 +145,6 @@ fn assemble(
         clock: lasting.clock.clone(),
         tasks: lasting.tasks,
     };
-    let routes = routes(config)?;
     let gate = Gate {
         sanitizer: Sanitizer {
             limits: MessageLimits {

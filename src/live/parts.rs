@@ -6,11 +6,12 @@ use super::serving::WorkerSettings;
 use super::tokens::{consent_targets, owned_names};
 use crate::bearer;
 use crate::config::{self, Config};
-use crate::endpoints::{EndpointPaths, SignInDefaults};
+use crate::endpoints::{EndpointPaths, SignInDefaults, SignIns};
 use crate::identity::assertion::{AssertionKey, AssertionSettings, Assertions};
 use crate::identity::claims::ClaimPath;
 use crate::identity::headers::{Encoding, HeaderRule, HeaderRules, Source, TokenSource};
 use crate::logto::{self, RefreshMode, Userinfo};
+use crate::policy::RouteTable;
 use crate::session::keyring::{KeyContext, KeyRing, SessionKey};
 use crate::session::settings::{CookieSettings, SameSite};
 use std::collections::BTreeSet;
@@ -182,8 +183,18 @@ pub(super) fn logto_settings(config: &Config, rules: &HeaderRules) -> Result<log
     })
 }
 
-pub(super) fn sign_in_defaults(config: &Config) -> SignInDefaults {
-    let sign_in = &config.sign_in;
+/// Those of all sign-ins, and of routes that have their own.
+pub(super) fn sign_ins(config: &Config, routes: &RouteTable) -> SignIns {
+    let defaults = |sign_in: &config::SignInConfig| sign_in_defaults(config, sign_in);
+    let own = |route: &config::RouteConfig| route.sign_in.as_deref().map(&defaults);
+    SignIns::new(
+        defaults(&config.sign_in),
+        routes,
+        config.routes.iter().map(own).collect(),
+    )
+}
+
+fn sign_in_defaults(config: &Config, sign_in: &config::SignInConfig) -> SignInDefaults {
     let mut parameters = Vec::new();
     let mut set = |name: &str, value: Option<String>| {
         if let Some(value) = value {

@@ -51,6 +51,7 @@ mod reload;
 mod replicas;
 mod return_path;
 mod revocation;
+mod route_sign_in;
 mod routes;
 mod rules;
 mod session_attacks;

@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+use super::SignInConfig;
 use super::cors::Cors;
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::{HeaderName, HeaderValue};
@@ -42,6 +43,8 @@ pub struct RouteConfig {
     pub cors: Cors,
     /// Whether its upstream is sent ambiguous paths; only without a rewrite, below a final `/*`, and where a sign-in is needed.
     pub passes_ambiguous: bool,
+    /// What a sign-in for it is like, the whole of it; `None`: as everywhere.
+    pub sign_in: Option<Box<SignInConfig>>,
 }
 
 /// One of `route.tokens`.

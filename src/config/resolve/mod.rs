@@ -9,6 +9,7 @@ mod logto;
 mod presets;
 mod routes;
 mod session;
+mod sign_in;
 mod store;
 
 pub use headers::DEFAULT_HEADERS;
@@ -45,7 +46,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let workers = workers(reader);
     let logto = logto::logto(reader);
     let hugging_face = hugging_face::hugging_face(reader);
-    let sign_in = logto::sign_in(reader);
+    let sign_in = sign_in::sign_in(reader);
     let session = session::session(reader, public_url.as_ref());
     let endpoints = endpoints::endpoints(reader);
     let header_presets = presets::header_presets(reader);
@@ -55,6 +56,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
         logto: logto.as_ref(),
+        sign_in: sign_in.as_ref(),
         hugging_face: hugging_face.as_ref(),
         public_url: public_url.as_ref(),
         has_assertion: assertion.as_ref().is_none_or(Option::is_some),

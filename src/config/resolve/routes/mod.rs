@@ -5,6 +5,7 @@ mod callers;
 mod cors;
 mod field;
 mod matching;
+mod sign_in;
 mod tokens;
 mod treatment;
 mod upstream;
@@ -14,7 +15,7 @@ use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
 use crate::config::model::{
-    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, Unauthenticated,
+    Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, SignInConfig, Unauthenticated,
 };
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choose, text_of};
@@ -28,6 +29,7 @@ use matching::{host, methods};
 pub(super) struct Around<'a> {
     pub(super) endpoints: Option<&'a EndpointPaths>,
     pub(super) logto: Option<&'a LogtoConfig>,
+    pub(super) sign_in: Option<&'a SignInConfig>,
     pub(super) hugging_face: Option<&'a HuggingFaceConfig>,
     pub(super) public_url: Option<&'a PublicUrl>,
     pub(super) has_assertion: bool,
@@ -204,6 +206,7 @@ fn route(
         path.as_ref().map(|(path, _)| path),
         access.as_ref(),
     );
+    let sign_in = sign_in::sign_in(reader, entries, origin, around.sign_in);
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
     let route = RouteConfig {
@@ -223,6 +226,7 @@ fn route(
         set_headers: set_headers?,
         cors: cors?,
         passes_ambiguous: passes_ambiguous?,
+        sign_in: sign_in?,
     };
     tokens::check(reader, entries, &route, around)?;
     known.then_some((route, path_origin))
