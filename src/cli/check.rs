@@ -135,5 +135,8 @@ fn treatment(gate: &Gate, route: &Route) -> String {
             text.push_str(&format!("  answered within {timeout}"));
         }
     }
+    for token in settings.tokens.iter().flat_map(|tokens| tokens.rules()) {
+        text.push_str(&format!("  with {token}"));
+    }
     text
 }

@@ -192,6 +192,11 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token
                 }
                 None => row("headers", "none: the app is told nothing about who it is"),
             }
+            let tokens = settings.tokens.iter().flat_map(|tokens| tokens.rules());
+            let is_session = permit.identity().is_some() && !is_token;
+            for token in tokens.filter(|_| is_session) {
+                row("token", token);
+            }
             ExitCode::SUCCESS
         }
         Decision::SignIn(_) => {

@@ -11,6 +11,7 @@ mod route_sign_in;
 mod routes;
 mod secrecy;
 mod sessions;
+mod tokens;
 
 use super::*;
 use std::collections::BTreeMap;

@@ -264,9 +264,15 @@ impl HeaderRules {
 
     /// Is this a name that tells who the user is, by a rule or by custom, in whatever spelling?
     pub fn carries(&self, name: &[u8]) -> bool {
+        self.sets(name) || OwnedNames::new(std::iter::empty()).contains(name)
+    }
+
+    /// Whether a rule sets a header of this name, in whatever spelling.
+    pub fn sets(&self, name: &[u8]) -> bool {
         let folded = fold(name);
-        let is_rule = |rule: &HeaderRule| folded_equals(rule.name.as_str().as_bytes(), &folded);
-        self.rules.iter().any(is_rule) || OwnedNames::new(std::iter::empty()).contains(name)
+        self.rules
+            .iter()
+            .any(|rule| folded_equals(rule.name.as_str().as_bytes(), &folded))
     }
 
     /// The owned names that there is a word for, each once: those of the rules, of the default headers, and the single ones that

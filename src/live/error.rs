@@ -45,6 +45,11 @@ pub enum CompileError {
     /// A header that says who the user is.
     #[error("[[route]] set_headers: `{0}` is one that the proxy tells apps who the user is by")]
     SetHeader(::http::HeaderName),
+    /// A header that carries something else on every route.
+    #[error(
+        "[[route]] tokens, social_token: `{0}` is the header of something else already: by default, by a preset or in [headers]"
+    )]
+    TokenHeader(::http::HeaderName),
     /// What a route tells scripts of other origins.
     #[error("[[route]] cors: {0}")]
     Cors(#[from] CorsError),

@@ -58,7 +58,7 @@ pub(super) fn settings(
         upstream: UpstreamId::default(),
         upstream_host: upstreams::host(&config.upstream_host),
         audience: audience(config, None, None, &RoutePath::Prefix(String::new())),
-        tokens: token_rules(rules, None).map(Arc::new),
+        tokens: token_rules(rules, None)?.map(Arc::new),
         ..RouteSettings::default()
     };
     let routes = config.routes.iter().zip(upstreams);
@@ -79,7 +79,7 @@ pub(super) fn settings(
                 route.host.as_deref(),
                 &route.path,
             ),
-            tokens: token_rules(rules, Some(route)).map(Arc::new),
+            tokens: token_rules(rules, Some(route))?.map(Arc::new),
         })
     });
     let routes: Result<_, CompileError> = routes.collect();

@@ -1,5 +1,6 @@
 //! Which tokens the routes hand on.
 
+use super::error::CompileError;
 use crate::config::{self, Access, Config, RouteConfig, TokenKind};
 use crate::identity::headers::{HeaderRules, TokenSource};
 use crate::recheck::{Keeps, Want};
@@ -7,9 +8,23 @@ use crate::tokens::{TokenOf, TokenRule, TokenRules, WhenAbsent};
 use http::{HeaderName, header};
 
 /// The tokens of a route, and of requests that fall under none; `None` where there are none. `rules` may send some everywhere.
-pub(super) fn token_rules(rules: &HeaderRules, route: Option<&RouteConfig>) -> Option<TokenRules> {
+///
+/// # Errors
+/// A token is to go in the header of something else.
+pub(super) fn token_rules(
+    rules: &HeaderRules,
+    route: Option<&RouteConfig>,
+) -> Result<Option<TokenRules>, CompileError> {
+    let mut headers = route.into_iter().flat_map(RouteConfig::token_headers);
+    match headers.find(|header| rules.sets(header.as_str().as_bytes())) {
+        Some(header) => Err(CompileError::TokenHeader(header.clone())),
+        None => Ok(TokenRules::new(listed(rules, route))),
+    }
+}
+
+fn listed(rules: &HeaderRules, route: Option<&RouteConfig>) -> Vec<TokenRule> {
     if route.is_some_and(|route| matches!(route.access, Access::Public)) {
-        return None;
+        return Vec::new();
     }
     let everywhere = rules.tokens().map(|(header, token)| TokenRule {
         header: header.clone(),
@@ -31,7 +46,7 @@ pub(super) fn token_rules(rules: &HeaderRules, route: Option<&RouteConfig>) -> O
         token: TokenOf::Social(token.target.as_str().into()),
         when_absent: when_absent(token.when_absent),
     });
-    TokenRules::new(everywhere.chain(own).chain(social).collect())
+    everywhere.chain(own).chain(social).collect()
 }
 
 fn want(token: &TokenKind) -> Want {
@@ -59,8 +74,7 @@ const fn when_absent(when_absent: config::WhenAbsent) -> WhenAbsent {
 pub(super) fn keeps(config: &Config, rules: &HeaderRules) -> Keeps {
     let routes = config.routes.iter().map(Some).chain([None]);
     let all: Vec<TokenOf> = routes
-        .filter_map(|route| token_rules(rules, route))
-        .flat_map(|rules| rules.rules().to_vec())
+        .flat_map(|route| listed(rules, route))
         .map(|rule| rule.token)
         .collect();
     let is_social = |token: &TokenOf| matches!(token, TokenOf::Social(_));
@@ -84,9 +98,6 @@ pub(super) fn consent_targets(config: &Config) -> Vec<String> {
 /// The headers that only some routes send, which no request may bring along on any. `Authorization` is not among them: where
 /// no token takes its place, it is the app's own.
 pub(super) fn owned_names(config: &Config) -> impl Iterator<Item = &HeaderName> {
-    let names = config.routes.iter().flat_map(|route| {
-        let social = route.social_token.as_ref().map(|token| &token.header);
-        route.tokens.iter().map(|token| &token.header).chain(social)
-    });
+    let names = config.routes.iter().flat_map(RouteConfig::token_headers);
     names.filter(|name| **name != header::AUTHORIZATION)
 }

@@ -4,13 +4,18 @@
 
 use super::authenticate::Standing;
 use super::pipeline::Gate;
+use super::record::Record;
+use super::respond;
 use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, is_presented};
 use crate::http::body::Body;
 use crate::http::grpc::Grpc;
 use crate::pages::answer;
 use crate::policy::{Condition, Reason, Refusal};
 use crate::request::CleanRequest;
-use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use crate::streams::ConnectionStreams;
+use crate::telemetry::metrics::Fate;
+use crate::upstream::Pools;
+use ::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -39,6 +44,34 @@ pub(super) async fn authenticate(
         request.withhold_authorization();
     }
     Ok(Standing::by_token(gate, caller))
+}
+
+impl Gate {
+    /// Takes a caller by what the bearer token says, and decides.
+    pub(super) async fn by_token(
+        self: Arc<Self>,
+        bearers: Bearers,
+        mut clean: CleanRequest,
+        mut record: Record,
+        pools: Pools,
+        streams: &ConnectionStreams,
+    ) -> Response<Body> {
+        match authenticate(&self, &bearers, &mut clean).await {
+            Ok(standing) => {
+                record.caller(&standing);
+                self.go_on(clean, standing, record, pools, streams, false).await
+            }
+            Err(error) => {
+                let route = self.matched(&clean).route();
+                record.judged(Fate::SignIn, route, self.counters.of(route));
+                tracing::debug!(reason = error.reason(), "a bearer token lets nobody pass");
+                let grpc = Grpc::of(clean.method(), clean.headers());
+                let mut response = answer(&error, *clean.method() == Method::HEAD, grpc);
+                respond::close_if_body_unread(clean.has_body(), response.headers_mut());
+                record.finish(response)
+            }
+        }
+    }
 }
 
 /// The answer to a token that lets nobody pass.

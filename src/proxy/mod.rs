@@ -14,6 +14,7 @@ mod pipeline;
 mod record;
 mod respond;
 mod route_settings;
+mod tokens;
 
 pub use counters::RouteCounters;
 pub use pipeline::Gate;

@@ -9,20 +9,20 @@ use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
 use super::route_settings::SettingsTable;
+use super::tokens::note_absent;
 use crate::bearer::Bearers;
 use crate::clock::Clock;
 use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
-use crate::http::grpc::Grpc;
-use crate::identity::{Claims, HeaderRules, ProjectedHeaders, TokenHeaders};
-use crate::policy::{Decision, Permit, Reason, Refusal, RouteTable, Why, decide};
+use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
+use crate::policy::{Decision, Reason, Refusal, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
 use crate::request::{CheckForm, CleanRequest, RawRequest, Reject, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
 use crate::streams::ConnectionStreams;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
-use crate::tokens::{Absent, Found, Tokens};
+use crate::tokens::{Found, Tokens};
 use crate::upstream::{Pools, Upstreams};
 use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
@@ -249,54 +249,8 @@ impl Gate {
         self.go_on(clean, standing, record, pools, streams, false).await
     }
 
-    /// Takes a caller by what the bearer token says, and decides.
-    async fn by_token(
-        self: Arc<Self>,
-        bearers: Bearers,
-        mut clean: CleanRequest,
-        mut record: Record,
-        pools: Pools,
-        streams: &ConnectionStreams,
-    ) -> Response<Body> {
-        match bearer::authenticate(&self, &bearers, &mut clean).await {
-            Ok(standing) => {
-                record.caller(&standing);
-                self.go_on(clean, standing, record, pools, streams, false).await
-            }
-            Err(error) => {
-                let route = self.matched(&clean).route();
-                record.judged(Fate::SignIn, route, self.counters.of(route));
-                tracing::debug!(reason = error.reason(), "a bearer token lets nobody pass");
-                let grpc = Grpc::of(clean.method(), clean.headers());
-                let mut response = bearer::answer(&error, *clean.method() == Method::HEAD, grpc);
-                respond::close_if_body_unread(clean.has_body(), response.headers_mut());
-                record.finish(response)
-            }
-        }
-    }
-
-    /// Has Logto asked for tokens that the route hands on, then decides anew: the session may be another by then, or over.
-    async fn ask_for_tokens(
-        self: Arc<Self>,
-        clean: CleanRequest,
-        standing: Standing,
-        record: Record,
-        pools: Pools,
-        streams: &ConnectionStreams,
-    ) -> Response<Body> {
-        let rules = self.settings.of(self.matched(&clean).route()).tokens.clone();
-        let standing = match (rules, &standing.session) {
-            (Some(rules), Some(view)) => {
-                let outcome = self.tokens.ask(&rules, view, self.clock.now()).await;
-                standing.changed(outcome, &self, &clean, self.clock.now())
-            }
-            _ => standing,
-        };
-        self.go_on(clean, standing, record, pools, streams, true).await
-    }
-
     /// Decides, after a wait.
-    async fn go_on(
+    pub(super) async fn go_on(
         self: Arc<Self>,
         clean: CleanRequest,
         standing: Standing,
@@ -379,13 +333,7 @@ impl Gate {
             }
             Found::Refused(absent) => {
                 record.judged(Fate::Refused, permit.route(), self.counters.of(permit.route()));
-                tracing::info!(
-                    target: "logto_proxy::refusal",
-                    decision_id = clean.request_id().to_str().ok(),
-                    route = %permit.route(),
-                    reason = absent.as_str(),
-                    "a request was not forwarded for want of a token"
-                );
+                note_absent(&clean, permit.route(), &absent);
                 let mut response = respond::without_token(&self.endpoints, &clean, &absent);
                 respond::apply_renewal(response.headers_mut(), standing.renewal);
                 return Next::Answered(record.finish(response));
@@ -395,21 +343,6 @@ impl Gate {
         match Outbound::new(&self, clean, &permit, standing, tokens) {
             Ok(outbound) => Next::Upstream(outbound, record),
             Err(reject) => Next::Answered(record.finish(respond::reject(reject))),
-        }
-    }
-
-    /// The tokens that go with a permitted request.
-    fn tokens_of(&self, permit: &Permit<'_>, standing: &Standing, asked: bool) -> Found {
-        let Some(rules) = &self.settings.of(permit.route()).tokens else {
-            return Found::Ready(TokenHeaders::default());
-        };
-        match &standing.session {
-            Some(session) if permit.identity().is_some() => {
-                self.tokens.find(rules, session, self.clock.now(), asked)
-            }
-            // Known by a bearer token, which is no session to take a token from.
-            None if permit.identity().is_some() && rules.insist() => Found::Refused(Absent::NotGranted),
-            _ => Found::Ready(rules.without()),
         }
     }
 

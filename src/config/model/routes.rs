@@ -47,6 +47,14 @@ pub struct RouteConfig {
     pub sign_in: Option<Box<SignInConfig>>,
 }
 
+impl RouteConfig {
+    /// The headers that tokens go in.
+    pub fn token_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        let social = self.social_token.as_ref().map(|token| &token.header);
+        self.tokens.iter().map(|token| &token.header).chain(social)
+    }
+}
+
 /// One of `route.tokens`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteToken {

@@ -102,6 +102,7 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
         ));
     }
     callers::warn(reader, route);
+    tokens::warn(reader, route, around.logto);
     hugging_face::warn(reader, route, around.hugging_face);
     if route.access == Access::Public && route.cors == Cors::Pass {
         reader.warnings.push(format!(

@@ -6,14 +6,14 @@ use super::Around;
 use super::field::field;
 use crate::config::error::{Origin, Problem, shown};
 use crate::config::model::{
-    Access, RouteConfig, RouteToken, SocialTokenConfig, TokenKind, TokenSource, WhenAbsent,
+    Access, LogtoConfig, RefreshMode, RouteConfig, RouteToken, SocialTokenConfig, TokenKind, TokenSource,
+    WhenAbsent,
 };
 use crate::config::node::{Entry, Node, Value};
 use crate::config::reader::{Reader, choose, text_of};
 use crate::config::resolve::headers::{fold, header_name, token_source};
 use crate::config::suggest;
 use crate::config::value::sign_in::parse_identifier;
-use ::http::HeaderName;
 
 const TOKENS: &str = "route.tokens";
 const SOCIAL: &str = "route.social_token";
@@ -98,15 +98,6 @@ fn resource(text: &str) -> Result<String, Problem> {
     }
 }
 
-/// The headers of a route's tokens, each with where it is said.
-pub(super) fn token_headers<'a>(
-    tokens: &'a [RouteToken],
-    social: Option<&'a SocialTokenConfig>,
-) -> impl Iterator<Item = &'a HeaderName> {
-    let social = social.map(|token| &token.header);
-    tokens.iter().map(|token| &token.header).chain(social)
-}
-
 /// The keys of one table.
 struct Fields<'a> {
     path: &'static str,
@@ -176,6 +167,17 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Says what tokens come to where there is nothing to ask Logto for another one with.
+pub(super) fn warn(reader: &mut Reader<'_>, route: &RouteConfig, logto: Option<&LogtoConfig>) {
+    let has_tokens = !route.tokens.is_empty() || route.social_token.is_some();
+    if has_tokens && logto.is_some_and(|logto| logto.refresh == RefreshMode::None) {
+        reader.warnings.push(format!(
+            "route {route}: with logto.refresh = \"none\" there are no tokens for resources or organizations, and the others end an hour \
+             after the sign-in"
+        ));
+    }
+}
+
 /// What tokens of a route may not be.
 pub(super) fn check(
     reader: &mut Reader<'_>,
@@ -201,9 +203,12 @@ pub(super) fn check(
             reader.fail_at(origin, key, problem);
         }
     }
-    let names: Vec<String> = token_headers(&route.tokens, route.social_token.as_ref())
-        .map(|name| fold(name.as_str()))
-        .collect();
+    let names: Vec<String> = route.token_headers().map(|name| fold(name.as_str())).collect();
+    let set = route.set_headers.iter().map(|(name, _)| fold(name.as_str()));
+    if let Some(name) = set.into_iter().find(|name| names.contains(name)) {
+        let problem = Problem::new(format!("set_headers says something else for the header `{name}`"));
+        reader.fail_at(origin("set_headers"), TOKENS, problem);
+    }
     if let Some((_, name)) = names
         .iter()
         .enumerate()
