@@ -107,16 +107,17 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
     let facts = RequestFacts {
         method,
         host: host.host(),
-        path: target.canonical_path(),
+        path: target.judged_path(),
         address: flags.ip,
     };
-    let Ok(canonical) = facts.path else {
-        let why = facts.path.err().map(|ambiguity| ambiguity.to_string());
+    if let Some(why) = gate.refused_path(&facts) {
         row("verdict", "refused with 400: no route is about such a path");
-        row("because", why.unwrap_or_default());
+        row("because", why);
         return Ok(ExitCode::from(REFUSED));
-    };
-    if let Some(endpoint) = gate.endpoints.paths.find(canonical) {
+    }
+    if let Ok(canonical) = facts.path
+        && let Some(endpoint) = gate.endpoints.paths.find(canonical)
+    {
         row(
             "verdict",
             format_args!("answered by the proxy itself ({})", endpoint.as_str()),
@@ -136,6 +137,9 @@ fn judge(
 ) -> ExitCode {
     let matched = gate.routes.find(facts);
     let route = matched.route();
+    if let Err(ambiguous) = facts.path {
+        row("path", format_args!("{}: sent on as it came", ambiguous.why));
+    }
     row("route", route);
     row("opens for", &route.access);
     if let Some(cors) = treatment::cors(gate, route) {

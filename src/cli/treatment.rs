@@ -13,6 +13,9 @@ use ::http::{HeaderName, HeaderValue};
 pub(super) fn phrases(gate: &Gate, route: &Route) -> Vec<String> {
     let settings = gate.settings.of(route);
     let mut phrases = Vec::new();
+    if route.passes_ambiguous {
+        phrases.push("ambiguous paths pass".to_owned());
+    }
     let upstream = gate.upstreams.of(settings.upstream);
     let usual = gate.upstreams.of(UpstreamId::default());
     if upstream.address != usual.address {

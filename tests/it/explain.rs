@@ -21,6 +21,10 @@ path = "/admin/*"
 methods = ["DELETE"]
 host = "app.example.com"
 access = { all_roles = ["admin", "auditor"] }
+
+[[route]]
+path = "/files/*"
+ambiguous_path = "pass"
 "#;
 
 const CLAIMS: &str =
@@ -54,6 +58,10 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         (&["--as", "claims.json", "--method", "DELETE", "--host", "Other.example.com:8443", "--ip", "10.0.0.1", "/admin"], 0, &["DELETE other.example.com/admin", "passes"]),
         (&["--as", "claims.json", "/elsewhere"], 0, &["/*", "authenticated", "passes"]),
         (&["/open/../admin"], 4, &["refused with 400", "dot segment"]),
+        (&["/files/a%2fb"], 3, &["path       the path escapes", "sent on as it came", "/files/*", "needs a sign-in"]),
+        (&["--as", "claims.json", "/files/a%2fb"], 0, &["sent on as it came", "passes"]),
+        (&["--as", "claims.json", "/files/..%2fadmin"], 4, &["refused with 400"]),
+        (&["--as", "claims.json", "/files/.logto%2fuser"], 4, &["refused with 400"]),
         (&["/.logto/sign-in"], 0, &["the proxy itself", "sign_in"]),
     ];
     for (arguments, code, said) in cases {
