@@ -74,6 +74,8 @@ async fn the_proxy_answers_preflights_and_the_app_sees_none() {
     for (what, fields) in [
         ("origin", asks(EVIL, "PUT")),
         ("origin", asks("null", "PUT")),
+        ("origin", asks("https://www.example.com.evil.test", "PUT")),
+        ("origin", asks("http://www.example.com", "PUT")),
         ("origin", asks("https://app.example.com", "PUT")),
         ("method", asks(SITE, "PURGE")),
         (
@@ -202,6 +204,17 @@ async fn a_preflight_that_passes_passes_as_nobodys() {
         .send("OPTIONS", url, &asks(SITE, "GET"), Bytes::from("x"))
         .await;
     assert_eq!(with_body.status, 401, "a body");
+    // With a session it is a request of its user's: judged by the rule, and told who asks.
+    let mut user = world.signed_in("plain").await;
+    let mut admin = world.signed_in("admin").await;
+    world.upstream.forget();
+    let answer = send(&mut user, "OPTIONS", "/api/x", &asks(SITE, "GET")).await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(world.upstream.seen().is_empty());
+    let answer = send(&mut admin, "OPTIONS", "/api/x", &asks(SITE, "GET")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(world.upstream.only().header("x-user-sub").is_some());
+    world.upstream.forget();
     for path in ["/closed/x", "/api/../closed/x", "/api/..%2fclosed/x", "/api//x"] {
         let answer = send(&mut world.browser(), "OPTIONS", path, &asks(SITE, "GET")).await;
         assert!(matches!(answer.status, 400 | 401), "{path}: {answer:?}");

@@ -195,3 +195,49 @@ async fn a_reload_changes_what_a_route_asks_for() {
         ("direct_sign_in".to_owned(), "sso:connector-1".to_owned())
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_has_the_parameters_of_the_host_that_it_leads_to() {
+    let hosts = r#"
+[[route]]
+host = "hf.example.com"
+path = "/*"
+sign_in = { direct = "social:huggingface" }
+
+[[route]]
+host = "app.example.com"
+path = "/*"
+sign_in = { prompt = "login" }
+"#;
+    let other: &[_] = &[("direct_sign_in", "social:huggingface")];
+    let own: &[_] = &[("prompt", "login")];
+    let shared = proxy()
+        .session("cookie_domain = \"example.com\"")
+        .section(hosts)
+        .start()
+        .await;
+    let alone = proxy().section(hosts).start().await;
+    for (redirect, where_shared) in [
+        ("/x", own),
+        ("https://app.example.com/x", own),
+        ("https://hf.example.com/x", other),
+        ("//hf.example.com/x", own),
+        ("/\\hf.example.com/x", own),
+        ("http://hf.example.com/x", own),
+        ("https://hf.example.com@app.example.com/x", own),
+        ("https://app.example.com@hf.example.com/x", own),
+        ("https://hf.example.com.evil.test/x", own),
+        ("https://evil.test/x", own),
+    ] {
+        let link: String = url::form_urlencoded::byte_serialize(redirect.as_bytes()).collect();
+        let link = format!("/.logto/sign-in?redirect={link}");
+        // Where no session is shared, no link leads to another host.
+        for (world, expected) in [(&shared, where_shared), (&alone, own)] {
+            let url = world.browser().navigate(&link).await.location();
+            assert_eq!(asked(&url), pairs(expected), "{redirect}");
+            let back = url.query_pairs().find(|(name, _)| name == "redirect_uri");
+            let (_, back) = back.expect("a redirect_uri");
+            assert_eq!(back, "https://app.example.com/.logto/callback", "{redirect}");
+        }
+    }
+}
