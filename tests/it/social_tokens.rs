@@ -16,18 +16,18 @@ path = "/must/*"
 social_token = { target = "huggingface", header = "Authorization", when_absent = "refuse" }
 "#;
 
-const RENEWABLE: TokenStorage = TokenStorage {
+pub const RENEWABLE: TokenStorage = TokenStorage {
     lifetime: Some(Duration::from_secs(600)),
     renews: true,
 };
 
-fn with_vault() -> Builder {
+pub fn with_vault() -> Builder {
     proxy().section(MODELS).provider(|settings| {
         settings.account_center = true;
     })
 }
 
-async fn hf_token(world: &World, browser: &mut Browser) -> Option<String> {
+pub async fn hf_token(world: &World, browser: &mut Browser) -> Option<String> {
     world.upstream.forget();
     assert_eq!(browser.fetch("/models/x").await.status, 200);
     header(world, "x-hf-token")
