@@ -186,3 +186,19 @@ async fn an_access_token_that_logto_withdrew_is_replaced_and_the_vault_asked_aga
     assert_eq!(world.logto.counts().stored_tokens, 2);
     assert_eq!(world.logto.counts().refreshes, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_user_gets_their_own_stored_token() {
+    let world = with_vault().start().await;
+    let store = |persona: &str| world.logto.store_token(persona, "huggingface", RENEWABLE);
+    let (admins, others) = (store("admin"), store("huggingface"));
+    assert!(admins.is_some() && admins != others);
+    let mut admin = world.signed_in("admin").await;
+    let mut other = world.signed_in("huggingface").await;
+    let mut plain = world.signed_in("plain").await;
+    for _ in 0..2 {
+        assert_eq!(hf_token(&world, &mut admin).await, admins);
+        assert_eq!(hf_token(&world, &mut other).await, others);
+        assert_eq!(hf_token(&world, &mut plain).await, None);
+    }
+}
