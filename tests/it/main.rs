@@ -15,6 +15,7 @@ mod layering;
 mod support;
 
 mod ambiguity;
+mod ambiguous_path;
 mod assertion;
 mod back_channel_logout;
 mod bearer;
