@@ -2,16 +2,14 @@
 
 use super::output::say;
 use super::run::{load, start_failed};
-use super::{ConfigFlags, FAILED};
+use super::{ConfigFlags, FAILED, treatment};
 use crate::clock::Clock;
-use crate::config::value::duration::display;
 use crate::config::{Config, StoreConfig};
 use crate::live::{self, Compiled};
-use crate::policy::{Access, Route, Unauthenticated};
+use crate::policy::{Access, Unauthenticated};
 use crate::proxy::Gate;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-use crate::upstream::UpstreamId;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
@@ -108,32 +106,12 @@ fn route_lines(gate: &Gate) -> Vec<String> {
         } else {
             ""
         };
+        let phrases = treatment::phrases(gate, route);
+        let treated: String = phrases.iter().map(|phrase| format!("  {phrase}")).collect();
         format!(
-            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  {tokens}without a session: {without}{}",
+            "{path:path_width$}  {methods:methods_width$}  {host:host_width$}  {}  {tokens}without a session: {without}{treated}",
             route.access,
-            treatment(gate, route)
         )
     });
     lines.collect()
-}
-
-/// How what passes is treated otherwise than usual.
-fn treatment(gate: &Gate, route: &Route) -> String {
-    let settings = gate.settings.of(route);
-    let mut text = String::new();
-    if settings.upstream != UpstreamId::default() {
-        let upstream = gate.upstreams.of(settings.upstream);
-        let usual = gate.upstreams.of(UpstreamId::default());
-        if upstream.address != usual.address {
-            text.push_str(&format!("  to {}", upstream.address));
-        }
-        if upstream.response_header_timeout != usual.response_header_timeout {
-            let timeout = display(upstream.response_header_timeout);
-            text.push_str(&format!("  answered within {timeout}"));
-        }
-    }
-    for token in settings.tokens.iter().flat_map(|tokens| tokens.rules()) {
-        text.push_str(&format!("  with {token}"));
-    }
-    text
 }

@@ -3,24 +3,24 @@
 //! Judges by the very parts that requests meet. Nothing is called, bound or opened: whether a session was ended is in the store
 //! of the running proxy, and not looked at here. Tokens are never printed.
 
+mod person;
+
 use super::check::rehearse;
 use super::output::{complain, say};
 use super::run::load;
-use super::{ConfigFlags, FAILED, NEEDS_SIGN_IN, REFUSED, WRONG_SETUP};
-use crate::clock::Clock;
+use super::{ConfigFlags, NEEDS_SIGN_IN, REFUSED, WRONG_SETUP, treatment};
+use crate::config::value::duration::display;
 use crate::http::RequestTarget;
 use crate::http::host::HostAndPort;
-use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
-use crate::policy::{Caller, Condition, Decision, Machine, Reason, RequestFacts, Requirement, User, decide};
+use crate::identity::{HeaderRules, ProjectedHeaders};
+use crate::policy::{Caller, Condition, Decision, Reason, RequestFacts, Requirement, decide};
 use crate::proxy::Gate;
-use crate::session::Presented;
-use ::http::header::COOKIE;
-use ::http::{HeaderMap, HeaderValue, Uri};
+use ::http::{HeaderMap, Uri};
 use clap::Args;
+use person::{Person, person};
 use std::fmt;
-use std::io::Read as _;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Room for a target that the real sanitiser would let in under any configuration.
@@ -51,24 +51,6 @@ pub(super) struct ExplainFlags {
     /// The path, percent-encoded as in a request; a method may stand before it
     #[arg(value_name = "[METHOD] PATH", num_args = 1..=2, required = true)]
     request: Vec<String>,
-}
-
-/// A caller to judge for.
-struct Person {
-    /// The user; of a program its application ID.
-    subject: String,
-    token: Option<Token>,
-    claims: Claims,
-    identity: ProjectedHeaders,
-    /// Where this is known from.
-    source: &'static str,
-}
-
-/// What an access token says.
-struct Token {
-    is_machine: bool,
-    scopes: Vec<String>,
-    organization: Option<String>,
 }
 
 /// What ends the command before there is a verdict.
@@ -125,16 +107,17 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
     let facts = RequestFacts {
         method,
         host: host.host(),
-        path: target.canonical_path(),
+        path: target.judged_path(),
         address: flags.ip,
     };
-    let Ok(canonical) = facts.path else {
-        let why = facts.path.err().map(|ambiguity| ambiguity.to_string());
+    if let Some(why) = gate.refused_path(&facts) {
         row("verdict", "refused with 400: no route is about such a path");
-        row("because", why.unwrap_or_default());
+        row("because", why);
         return Ok(ExitCode::from(REFUSED));
-    };
-    if let Some(endpoint) = gate.endpoints.paths.find(canonical) {
+    }
+    if let Ok(canonical) = facts.path
+        && let Some(endpoint) = gate.endpoints.paths.find(canonical)
+    {
         row(
             "verdict",
             format_args!("answered by the proxy itself ({})", endpoint.as_str()),
@@ -142,14 +125,26 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     let is_token = person.as_ref().is_some_and(|person| person.token.is_some());
-    Ok(judge(gate, &facts, person, is_token))
+    Ok(judge(gate, &facts, &target, person, is_token))
 }
 
-fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token: bool) -> ExitCode {
+fn judge(
+    gate: &Gate,
+    facts: &RequestFacts<'_>,
+    target: &RequestTarget,
+    person: Option<Person>,
+    is_token: bool,
+) -> ExitCode {
     let matched = gate.routes.find(facts);
     let route = matched.route();
+    if let Err(ambiguous) = facts.path {
+        row("path", format_args!("{}: sent on as it came", ambiguous.why));
+    }
     row("route", route);
     row("opens for", &route.access);
+    if let Some(cors) = treatment::cors(gate, route) {
+        row("cors", cors);
+    }
     let takes_tokens = gate.settings.of(route).bearer;
     let person = person.filter(|person| person.token.is_none() || takes_tokens);
     if takes_tokens {
@@ -177,12 +172,28 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token
         Decision::Forward(permit) => {
             row("verdict", "passes");
             let settings = gate.settings.of(permit.route());
-            row("upstream", &gate.upstreams.of(settings.upstream).address);
+            let upstream = gate.upstreams.of(settings.upstream);
+            let timeout = display(upstream.response_header_timeout);
+            row(
+                "upstream",
+                format_args!("{}, answered within {timeout}", upstream.address),
+            );
+            if let Some(rewrite) = &settings.rewrite {
+                let arrives = rewrite.apply(target);
+                let path = arrives.as_ref().map_or("none", |path| path.path());
+                row("", format_args!("asked for {path}"));
+            }
+            if !settings.set_headers.is_empty() {
+                row(
+                    "",
+                    format_args!("with {}", treatment::names(&settings.set_headers)),
+                );
+            }
             match permit.identity() {
                 Some(identity) => {
                     print_headers(identity, &gate.header_rules);
                     if let Some(name) = gate.header_rules.assertion_header() {
-                        let audience = &gate.settings.of(permit.route()).audience;
+                        let audience = &settings.audience;
                         row("", format_args!("{name}: (signed for {audience})"));
                     }
                 }
@@ -200,6 +211,9 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token
                 "verdict",
                 "needs a sign-in: 401, or the redirect for a person's browser",
             );
+            if let Some(sign_in) = treatment::sign_in(gate, route) {
+                row("sign-in", sign_in);
+            }
             ExitCode::from(NEEDS_SIGN_IN)
         }
         Decision::Refuse(refusal) => {
@@ -211,51 +225,6 @@ fn judge(gate: &Gate, facts: &RequestFacts<'_>, person: Option<Person>, is_token
             ExitCode::from(REFUSED)
         }
     }
-}
-
-impl Person {
-    fn kind(&self) -> &'static str {
-        match &self.token {
-            Some(token) if token.is_machine => "program",
-            _ => "user",
-        }
-    }
-
-    fn caller(&self, identity: ProjectedHeaders) -> Caller<'_> {
-        let token = self.token.as_ref();
-        let organization = token.and_then(|token| token.organization.as_deref());
-        match token {
-            Some(token) if token.is_machine => Caller::Machine(Machine {
-                client_id: &self.subject,
-                scopes: &token.scopes,
-                organization,
-                identity,
-            }),
-            _ => Caller::User(User {
-                subject: &self.subject,
-                claims: &self.claims,
-                scopes: token.map(|token| token.scopes.as_slice()),
-                organization,
-                identity,
-            }),
-        }
-    }
-}
-
-/// What claims say that are an access token's: they name the application, which no user's do.
-fn token_of(claims: &Claims, subject: &str) -> Option<Token> {
-    let text = |name: &str| claims.members().get(name).and_then(serde_json::Value::as_str);
-    let client_id = text("client_id")?;
-    let of_audience = text("aud").and_then(|audience| audience.strip_prefix("urn:logto:organization:"));
-    Some(Token {
-        is_machine: client_id == subject,
-        scopes: text("scope")
-            .unwrap_or_default()
-            .split_ascii_whitespace()
-            .map(str::to_owned)
-            .collect(),
-        organization: of_audience.or_else(|| text("organization_id")).map(str::to_owned),
-    })
 }
 
 fn condition_line(condition: &Condition, caller: &Caller<'_>, address: Option<IpAddr>) -> String {
@@ -299,99 +268,4 @@ fn shown(text: &str) -> String {
         }
     };
     text.chars().map(plain).collect()
-}
-
-fn person(flags: &ExplainFlags, gate: &Gate) -> Result<Option<Person>, Stop> {
-    if let Some(path) = &flags.claims {
-        return from_claims(path, gate).map(Some);
-    }
-    flags
-        .cookie
-        .as_deref()
-        .map(|cookie| from_cookie(cookie, gate))
-        .transpose()
-}
-
-fn from_claims(path: &Path, gate: &Gate) -> Result<Person, Stop> {
-    let place = path.display();
-    let bytes = read(path).map_err(|error| wrong(format_args!("{place}: {error}")))?;
-    let claims = Claims::from_json(&bytes)
-        .ok_or_else(|| wrong(format_args!("{place}: expected a JSON object of claims")))?;
-    let subject = claims
-        .members()
-        .get("sub")
-        .and_then(|sub| sub.as_str())
-        .unwrap_or_default();
-    if subject.is_empty() {
-        return Err(wrong(format_args!("{place}: the claims have no `sub`")));
-    }
-    let token = token_of(&claims, subject);
-    let is_machine = token.as_ref().is_some_and(|token| token.is_machine);
-    Ok(Person {
-        subject: subject.to_owned(),
-        identity: if is_machine {
-            gate.header_rules.project_program(subject)
-        } else {
-            gate.header_rules.project(&claims)
-        },
-        source: if token.is_some() {
-            "claims of an access token, if it is a good one"
-        } else {
-            "claims of a file"
-        },
-        token,
-        // As a session or a token would have them.
-        claims: claims.keep_only(&gate.rechecks.kept_claims),
-    })
-}
-
-fn from_cookie(given: &str, gate: &Gate) -> Result<Person, Stop> {
-    let text = if given == "-" {
-        let bytes = read(Path::new("-")).map_err(wrong)?;
-        String::from_utf8(bytes).map_err(|_| wrong("the cookie is not text"))?
-    } else {
-        given.to_owned()
-    };
-    let text = text.trim();
-    let field = if text.contains('=') {
-        text.to_owned()
-    } else {
-        format!("{}={text}", gate.cookies.settings().name)
-    };
-    let mut value =
-        HeaderValue::try_from(field).map_err(|_| wrong("the cookie is not one that a request can have"))?;
-    value.set_sensitive(true);
-    let headers = HeaderMap::from_iter([(COOKIE, value)]);
-    match gate.cookies.open(&headers, Clock::system().now()) {
-        Presented::Session(view, _) => Ok(Person {
-            subject: view.subject().to_owned(),
-            token: None,
-            claims: view.claims(),
-            identity: view.headers(&gate.header_rules),
-            source: "a session, unless it was ended",
-        }),
-        Presented::None => Err(wrong(format_args!(
-            "there is no cookie {} in it",
-            gate.cookies.settings().name
-        ))),
-        Presented::Invalid(reason) => {
-            complain(format_args!(
-                "error: the cookie opens no session: {}",
-                reason.as_str()
-            ));
-            Err(Stop(ExitCode::from(FAILED)))
-        }
-    }
-}
-
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().take(INPUT_BYTES).read_to_end(&mut bytes)?;
-    } else {
-        std::fs::File::open(path)?
-            .take(INPUT_BYTES)
-            .read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }

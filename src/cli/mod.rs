@@ -14,6 +14,7 @@ mod keygen;
 mod output;
 mod process;
 mod run;
+mod treatment;
 
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;

@@ -121,7 +121,8 @@ impl CurrentSession {
 impl Endpoints {
     /// The endpoint that a request is for, if any.
     pub fn find(&self, request: &CleanRequest) -> Option<Endpoint> {
-        self.paths.find(request.canonical_path())
+        let path = request.target().canonical_path().ok()?;
+        self.paths.find(path)
     }
 
     /// Serves a request for one of the endpoints.

@@ -1,5 +1,7 @@
 //! Where the proxy's own endpoints are.
 
+use crate::http::Certain;
+
 /// One of the proxy's own endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
@@ -110,6 +112,11 @@ impl EndpointPaths {
 
     /// The endpoint at a canonical path, compared whole and case-sensitively.
     pub fn find(&self, canonical_path: &str) -> Option<Endpoint> {
+        let mut all = self.all().into_iter();
+        all.find_map(|(path, endpoint)| (path == canonical_path).then_some(endpoint))
+    }
+
+    const fn all(&self) -> [(&String, Endpoint); 10] {
         [
             (&self.sign_in, Endpoint::SignIn),
             (&self.sign_up, Endpoint::SignUp),
@@ -122,13 +129,18 @@ impl EndpointPaths {
             (&self.sessions, Endpoint::Sessions),
             (&self.sessions_revoke, Endpoint::SessionsRevoke),
         ]
-        .into_iter()
-        .find_map(|(path, endpoint)| (path == canonical_path).then_some(endpoint))
     }
 
     /// Whether a canonical path is one of the proxy's own.
     pub fn is_own(&self, canonical_path: &str) -> bool {
         self.find(canonical_path).is_some() || self.is_check(canonical_path)
+    }
+
+    /// Whether somebody could read an ambiguous path as one of the proxy's own. What was meant for those (codes, tokens, notices)
+    /// is not for the app.
+    pub fn may_be_meant(&self, path: &Certain) -> bool {
+        let own = self.all().into_iter().map(|(own, _)| own);
+        own.chain([&self.auth]).any(|own| path.may_reach(own))
     }
 
     /// Whether a canonical path is one of the proxy's own, but not a page that a browser may be sent to.

@@ -86,7 +86,7 @@ impl SignIns {
         let matched = own.routes.find(&RequestFacts {
             method: method.as_str(),
             host: host.host(),
-            path: target.canonical_path(),
+            path: target.judged_path(),
             address: None,
         });
         self.own(matched.route()).unwrap_or(&self.usual)

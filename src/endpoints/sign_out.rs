@@ -213,7 +213,7 @@ pub(super) fn continue_after(endpoints: &Endpoints, request: &CleanRequest) -> O
         .query()
         .filter(|query| query.contains("state="))?;
     let after_path = endpoints.after_sign_out.split('?').next().unwrap_or_default();
-    if request.canonical_path() != after_path || *request.method() != Method::GET {
+    if request.target().canonical_path() != Ok(after_path) || *request.method() != Method::GET {
         return None;
     }
     let parameters = Parameters::parse(query.as_bytes()).ok()?;

@@ -28,7 +28,7 @@ pub use hop_by_hop::remove_hop_by_hop;
 pub use host::{HostAndPort, HostError, request_host};
 pub use navigation::{Audience, Language};
 pub use rewrite::Rewrite;
-pub use target::{Ambiguity, RequestTarget, TargetError};
+pub use target::{Ambiguity, AmbiguousPath, Certain, RequestTarget, TargetError};
 pub use upgrade::{Upgrade, UpgradeError, requested_upgrade};
 
 /// Takes spaces and tabs off both ends: HTTP's optional whitespace (RFC 9110 §5.6.3) and nothing more.

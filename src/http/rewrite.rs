@@ -58,12 +58,12 @@ impl Rewrite {
         }
     }
 
-    /// The target under its other path. `None` for a path that has fewer segments or could be read in more than one way, and
-    /// for one that becomes too long.
-    pub fn apply(&self, target: &RequestTarget) -> Option<PathAndQuery> {
-        target.canonical_path().ok()?;
-        let path = target.raw_path();
-        // Escapes never hide a slash in such a path, so its raw segments are the judged ones.
+    /// What becomes of a path, or of a pattern of paths. For people to read.
+    pub fn shown(&self, pattern: &str) -> String {
+        self.put_before(pattern).unwrap_or_else(|| pattern.to_owned())
+    }
+
+    fn put_before(&self, path: &str) -> Option<String> {
         let mut slashes = path.match_indices('/').map(|(at, _)| at);
         let rest = match slashes.nth(self.segments) {
             Some(at) => path.get(at..)?,
@@ -76,6 +76,15 @@ impl Rewrite {
         if text.is_empty() {
             text.push('/');
         }
+        Some(text)
+    }
+
+    /// The target under its other path. `None` for a path that has fewer segments or could be read in more than one way, and
+    /// for one that becomes too long.
+    pub fn apply(&self, target: &RequestTarget) -> Option<PathAndQuery> {
+        target.canonical_path().ok()?;
+        // Escapes never hide a slash in such a path, so its raw segments are the judged ones.
+        let mut text = self.put_before(target.raw_path())?;
         if let Some(query) = target.query() {
             text.push('?');
             text.push_str(query);
@@ -119,6 +128,19 @@ mod tests {
         ] {
             let rewrite = Rewrite::new(segments, beginning).unwrap();
             assert_eq!(rewritten(&rewrite, target).as_deref(), Some(expected), "{target}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_shown_as_their_paths_arrive() {
+        for (segments, beginning, pattern, expected) in [
+            (1, "/", "/api/*", "/*"),
+            (1, "/", "/api", "/"),
+            (1, "/v2", "/api/*/edit", "/v2/*/edit"),
+            (0, "/app", "/*", "/app/*"),
+        ] {
+            let rewrite = Rewrite::new(segments, beginning).unwrap();
+            assert_eq!(rewrite.shown(pattern), expected, "{pattern}");
         }
     }
 

@@ -6,6 +6,10 @@
 //! (CVE-2023-33189, CVE-2026-26205, CVE-2026-40912). Knows no routes. The only place that reads an
 //! [`::http::Uri`].
 
+mod certain;
+
+pub use certain::{AmbiguousPath, Certain};
+
 use ::http::Uri;
 use ::http::uri::{Authority, PathAndQuery};
 
@@ -15,6 +19,8 @@ pub struct RequestTarget {
     path_and_query: PathAndQuery,
     authority: Option<Authority>,
     canonical: Canonical,
+    /// Of an ambiguous path.
+    certain: Option<Box<Certain>>,
 }
 
 /// Why a request target is refused. All are the client's fault.
@@ -124,10 +130,15 @@ impl RequestTarget {
             },
         };
         let canonical = canonicalise(path_and_query.path());
+        let certain = match canonical {
+            Canonical::Raw | Canonical::Decoded(_) => None,
+            Canonical::Ambiguous(_) => Certain::of(path_and_query.path()).map(Box::new),
+        };
         Ok(Self {
             path_and_query,
             authority: authority.cloned(),
             canonical,
+            certain,
         })
     }
 
@@ -163,6 +174,16 @@ impl RequestTarget {
             Canonical::Decoded(path) => Ok(path),
             Canonical::Ambiguous(ambiguity) => Err(*ambiguity),
         }
+    }
+
+    /// The same, with what is certain about a path that has no canonical form.
+    ///
+    /// # Errors
+    /// As [`Self::canonical_path`].
+    pub fn judged_path(&self) -> Result<&str, AmbiguousPath<'_>> {
+        let certain = self.certain.as_deref();
+        self.canonical_path()
+            .map_err(|why| AmbiguousPath { why, certain })
     }
 }
 

@@ -157,6 +157,7 @@ fn assemble(
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone(), config.trust_unix_peers),
             public_origin,
             check_path: config.endpoints.auth.clone(),
+            admits_ambiguous: routes.passes_ambiguous(),
             allowed_hosts: lasting.allowed_hosts,
         },
         endpoints,

@@ -40,6 +40,7 @@ pub(super) fn routes(config: &Config) -> Result<RouteTable, CompileError> {
                 config::Unauthenticated::Refuse => Unauthenticated::Status401,
             },
             passes_preflights: route.cors == config::Cors::Pass,
+            passes_ambiguous: route.passes_ambiguous,
             ..Route::default()
         });
     }

@@ -1,6 +1,6 @@
 //! What a decision is made of: facts about a request, and who sent it.
 
-use crate::http::target::Ambiguity;
+use crate::http::target::AmbiguousPath;
 use crate::identity::{Claims, ProjectedHeaders};
 use std::net::IpAddr;
 
@@ -11,8 +11,8 @@ pub struct RequestFacts<'a> {
     pub method: &'a str,
     /// The one host that the request names, in lower case and without a port.
     pub host: &'a str,
-    /// The canonical path, or why there is none.
-    pub path: Result<&'a str, Ambiguity>,
+    /// The canonical path, or what is known where there is none.
+    pub path: Result<&'a str, AmbiguousPath<'a>>,
     /// The client's address, as far as trusted proxies tell.
     pub address: Option<IpAddr>,
 }

@@ -79,12 +79,12 @@ impl fmt::Display for Reason<'_> {
 pub fn decide<'routes>(matched: Matched<'routes>, caller: Caller<'_>) -> Decision<'routes> {
     let Matched {
         route,
-        ambiguity,
         address,
         depends_on_method,
+        ..
     } = matched;
     let refuse = |reason| Decision::Refuse(Refusal { route, reason });
-    if let Some(ambiguity) = ambiguity {
+    if let Some(ambiguity) = matched.refused_path() {
         return match caller {
             Caller::Nobody => Decision::SignIn(route),
             _ => refuse(Reason::Ambiguous(ambiguity)),
@@ -110,7 +110,8 @@ pub fn decide<'routes>(matched: Matched<'routes>, caller: Caller<'_>) -> Decisio
 }
 
 /// The permit of a CORS preflight, on a route that leaves the answer to the app. `matched` is what the request that the browser
-/// asks about would fall under. It goes on as nobody's, and no field may make another method of its `OPTIONS`.
+/// asks about would fall under. It goes on as nobody's, so never with an ambiguous path, and no field may make another method of
+/// its `OPTIONS`.
 pub fn permit_preflight<'routes>(matched: Matched<'routes>, _: &Preflight<'_>) -> Option<Permit<'routes>> {
     let passes = matched.route.passes_preflights && matched.ambiguity.is_none();
     passes.then_some(Permit {

@@ -36,6 +36,16 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Whether a normal host is covered. The route table finds by another way what this defines.
+    pub(super) fn covers(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => name == host,
+            Self::Below(name) => parents(host).any(|parent| parent == name),
+        }
+    }
+}
+
 /// A host without a port, as requests name it and as [`normal`] makes it.
 fn plain(text: &str) -> Option<String> {
     let host: HostAndPort = text.parse().ok()?;

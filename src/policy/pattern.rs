@@ -27,6 +27,15 @@ pub(super) enum Segment {
     Any,
 }
 
+impl Segment {
+    fn fits(&self, text: &str) -> bool {
+        match self {
+            Self::Name(name) => **name == *text,
+            Self::Any => !text.is_empty(),
+        }
+    }
+}
+
 /// Why a text is not a path pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
@@ -85,13 +94,28 @@ impl PathPattern {
         };
         let mut texts = body.split('/');
         // `/*` covers `/`, whose one segment is empty, as everything else.
-        let all_there = self.segments.iter().all(|segment| {
-            texts.next().is_some_and(|text| match segment {
-                Segment::Name(name) => **name == *text,
-                Segment::Any => !text.is_empty(),
-            })
-        });
+        let all_there = self
+            .segments
+            .iter()
+            .all(|segment| texts.next().is_some_and(|text| segment.fits(text)));
         all_there && (self.rest || texts.next().is_none())
+    }
+
+    /// Whether it covers something at or below `beginning`: segments, each after a slash, or nothing for the root.
+    pub(super) fn covers_some_below(&self, beginning: &str) -> bool {
+        let mut segments = self.segments.iter();
+        let mut texts = beginning.split('/').skip(1);
+        texts.all(|text| match segments.next() {
+            Some(segment) => segment.fits(text),
+            None => self.rest,
+        })
+    }
+
+    /// Whether it covers everything at or below `beginning`.
+    pub(super) fn covers_all_below(&self, beginning: &str) -> bool {
+        let mut texts = beginning.split('/').skip(1);
+        let mut segments = self.segments.iter();
+        self.rest && segments.all(|segment| texts.next().is_some_and(|text| segment.fits(text)))
     }
 
     /// The more specific of two patterns comes first.

@@ -58,6 +58,8 @@ pub struct Route {
     pub unauthenticated: Unauthenticated,
     /// Whether CORS preflights go on to the upstream, as nobody's.
     pub passes_preflights: bool,
+    /// Whether an ambiguous path that this rule alone can be about goes on as it came. Only where a sign-in is needed.
+    pub passes_ambiguous: bool,
     /// Its number in the table, which the table gives it; at most that of the rules, so that it can index an array.
     pub place: usize,
 }
@@ -72,6 +74,7 @@ impl Default for Route {
             access: Access::Authenticated,
             unauthenticated: Unauthenticated::Auto,
             passes_preflights: false,
+            passes_ambiguous: false,
             place: 0,
         }
     }
@@ -94,6 +97,15 @@ impl Route {
             .cmp(&host(other))
             .then_with(|| self.pattern.by_specificity(&other.pattern))
             .then_with(|| methods(self).cmp(&methods(other)))
+    }
+
+    /// Whether an ambiguous path with this beginning falls under this rule in every reading, and may go on.
+    pub(super) fn takes_ambiguous(&self, beginning: &str) -> bool {
+        let is_closed = match self.access {
+            Access::Public | Access::Optional => false,
+            Access::Authenticated | Access::Required(_) => true,
+        };
+        self.passes_ambiguous && is_closed && self.pattern.covers_all_below(beginning)
     }
 
     /// The conditions, where there are any.

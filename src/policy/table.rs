@@ -5,12 +5,16 @@
 //! one host the path decides, as [`PathPattern`](super::PathPattern) orders them. Of two rules for one path the one that is
 //! limited to the request's method wins; a rule that is limited to others is passed over, and the next most specific is taken.
 //! Where none is left, only signed-in users pass.
+//!
+//! A path that has no canonical form falls under no rule, with one exception: a rule that says so takes it when it would win in
+//! every reading. What is known is the beginning that all readings share. So the rule must cover all at and below that, and no
+//! rule that covers any of it may be more specific.
 
 use super::caller::RequestFacts;
 use super::host::{HostPattern, normal, parents};
 use super::paths::{PathIndex, TooManyCombinations};
 use super::route::{Access, Route};
-use crate::http::target::Ambiguity;
+use crate::http::target::{Ambiguity, AmbiguousPath};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +26,7 @@ pub struct RouteTable {
     below_host: HashMap<String, PathIndex>,
     any_host: PathIndex,
     otherwise: Arc<Route>,
+    passes_ambiguous: bool,
     /// Every rule, most specific first; the one for everything else last, where it can be reached.
     sorted: Vec<Arc<Route>>,
 }
@@ -42,6 +47,8 @@ pub enum RouteConflict {
 pub struct Matched<'routes> {
     pub(super) route: &'routes Arc<Route>,
     pub(super) ambiguity: Option<Ambiguity>,
+    /// Whether the rule takes an ambiguous path as it came.
+    pub(super) is_raw: bool,
     pub(super) address: Option<IpAddr>,
     pub(super) depends_on_method: bool,
 }
@@ -78,6 +85,7 @@ impl RouteTable {
             below_host: HashMap::new(),
             any_host: PathIndex::new(groups.remove(&None).unwrap_or_default())?,
             otherwise,
+            passes_ambiguous: sorted.iter().any(|route| route.passes_ambiguous),
             sorted,
         };
         for (host, group) in groups {
@@ -91,15 +99,23 @@ impl RouteTable {
         Ok(table)
     }
 
-    /// The rule for a request. An ambiguous path falls under none but the one for everything else.
+    /// The rule for a request. An ambiguous path falls under none but the one for everything else, unless a rule takes it.
     pub fn find(&self, facts: &RequestFacts<'_>) -> Matched<'_> {
         let mut matched = Matched {
             route: &self.otherwise,
-            ambiguity: facts.path.err(),
+            ambiguity: None,
+            is_raw: false,
             address: facts.address,
             depends_on_method: false,
         };
-        let Ok(path) = facts.path else { return matched };
+        let path = match facts.path {
+            Ok(path) => path,
+            Err(ambiguous) => {
+                matched.ambiguity = Some(ambiguous.why);
+                self.find_ambiguous(facts, &ambiguous, &mut matched);
+                return matched;
+            }
+        };
         let depends = &mut matched.depends_on_method;
         let found = if self.by_host.is_empty() && self.below_host.is_empty() {
             take(&self.any_host, path, facts.method, depends)
@@ -123,6 +139,41 @@ impl RouteTable {
         matched
     }
 
+    /// Looks for the rule that an ambiguous path falls under whoever reads it, and that takes it.
+    fn find_ambiguous<'routes>(
+        &'routes self,
+        facts: &RequestFacts<'_>,
+        ambiguous: &AmbiguousPath<'_>,
+        matched: &mut Matched<'routes>,
+    ) {
+        let Some(certain) = ambiguous.certain.filter(|_| self.passes_ambiguous) else {
+            return;
+        };
+        let beginning = certain.beginning();
+        let host = normal(facts.host);
+        let possible = self.sorted.iter().filter(|route| {
+            let fits_host = route.host.as_ref().is_none_or(|pattern| pattern.covers(&host));
+            fits_host && route.pattern.covers_some_below(beginning)
+        });
+        let mut winner = None;
+        for route in possible {
+            matched.depends_on_method |= route.methods.is_some();
+            let methods = route.methods.as_ref();
+            if methods.is_none_or(|methods| methods.covers(facts.method)) {
+                winner = winner.or(Some(route));
+            }
+        }
+        if let Some(route) = winner.filter(|route| route.takes_ambiguous(beginning)) {
+            matched.route = route;
+            matched.is_raw = true;
+        }
+    }
+
+    /// Whether any rule takes ambiguous paths.
+    pub const fn passes_ambiguous(&self) -> bool {
+        self.passes_ambiguous
+    }
+
     /// Every rule, most specific first. The last one takes all that no other does.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.sorted.iter()
@@ -139,6 +190,11 @@ impl<'routes> Matched<'routes> {
     /// The rule.
     pub const fn route(&self) -> &'routes Arc<Route> {
         self.route
+    }
+
+    /// Why the path is refused, whoever asks: it is ambiguous, and no rule takes it.
+    pub const fn refused_path(&self) -> Option<Ambiguity> {
+        if self.is_raw { None } else { self.ambiguity }
     }
 
     /// Whether it matters who asks.

@@ -58,7 +58,7 @@ fn route_of_what_follows<'g>(gate: &'g Gate, clean: &CleanRequest, preflight: &P
     gate.routes.find(&RequestFacts {
         method: preflight.asked_method(),
         host: clean.host().host(),
-        path: clean.target().canonical_path(),
+        path: clean.target().judged_path(),
         address: clean.client().address,
     })
 }

@@ -8,6 +8,7 @@ mod authenticate;
 mod bearer;
 mod counters;
 mod cross_origin;
+mod facts;
 mod forward;
 mod pipeline;
 mod record;

@@ -4,6 +4,7 @@ use super::authenticate::{Standing, authenticate};
 use super::bearer;
 use super::counters::RouteCounters;
 use super::cross_origin;
+use super::facts::facts;
 use super::forward::Outbound;
 use super::record::{AccessLog, Record};
 use super::respond;
@@ -14,7 +15,7 @@ use crate::clock::Clock;
 use crate::endpoints::{Endpoints, forward_auth};
 use crate::http::body::Body;
 use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
-use crate::policy::{Decision, Matched, Reason, Refusal, RequestFacts, RouteTable, Why, decide};
+use crate::policy::{Decision, Reason, Refusal, RouteTable, Why, decide};
 use crate::recheck::Rechecks;
 use crate::request::{CheckForm, CleanRequest, RawRequest, Reject, Sanitizer};
 use crate::session::{SessionCookies, SessionView};
@@ -108,6 +109,9 @@ impl Gate {
             Err(reject) => return Next::Answered(record.finish(respond::reject(reject))),
         };
         record.request(&clean);
+        if self.refused_path(&facts(&clean)).is_some() {
+            return Next::Answered(record.finish(respond::reject(Reject::AmbiguousPath)));
+        }
         match clean.check() {
             None => self.serve(clean, record, pools, streams),
             Some(form) => self.check(form, clean, record, pools, streams),
@@ -125,7 +129,8 @@ impl Gate {
         streams: &'a ConnectionStreams,
     ) -> Next<'a> {
         // Its answer would say nothing of whether the request may pass.
-        if self.endpoints.paths.is_own(clean.canonical_path()) {
+        let path = clean.target().canonical_path();
+        if path.is_ok_and(|path| self.endpoints.paths.is_own(path)) {
             return Next::Answered(record.finish(respond::reject(Reject::DescribedEndpoint)));
         }
         let rules = Arc::clone(&self.header_rules);
@@ -206,16 +211,6 @@ impl Gate {
                 self.decide(clean, standing, record, pools, streams, false)
             }
         }
-    }
-
-    /// The route of a request.
-    pub(super) fn matched(&self, clean: &CleanRequest) -> Matched<'_> {
-        self.routes.find(&RequestFacts {
-            method: clean.method().as_str(),
-            host: clean.host().host(),
-            path: clean.target().canonical_path(),
-            address: clean.client().address,
-        })
     }
 
     /// The session of a caller who would be refused for want of a claim that nobody has asked Logto for yet: it was made, or

@@ -53,14 +53,10 @@ impl CleanRequest {
         &self.method
     }
 
-    /// The request target; its canonical path is known to be unambiguous.
+    /// The request target. Its path is ambiguous only where some route takes such paths; whether this one's does is for policy
+    /// to say.
     pub const fn target(&self) -> &RequestTarget {
         &self.target
-    }
-
-    /// The canonical path. `/` stands in for the impossible: an ambiguous path is refused by the sanitiser.
-    pub fn canonical_path(&self) -> &str {
-        self.target.canonical_path().unwrap_or("/")
     }
 
     /// The one host that the client named.

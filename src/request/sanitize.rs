@@ -48,6 +48,8 @@ pub struct Sanitizer {
     pub public_origin: PublicOrigin,
     /// The path of the endpoint where trusted peers ask whether a request may pass.
     pub check_path: String,
+    /// Whether an ambiguous path is left to the routes. One that nothing is certain of is refused all the same.
+    pub admits_ambiguous: bool,
     /// Hosts that are served; `None` serves whatever the client names.
     pub allowed_hosts: Option<AllowedHosts>,
 }
@@ -69,7 +71,11 @@ impl Sanitizer {
                 TargetError::TooLong => Reject::TargetTooLong,
                 _ => Reject::Target,
             })?;
-        target.canonical_path().map_err(|_| Reject::AmbiguousPath)?;
+        if let Err(ambiguous) = target.judged_path()
+            && (!self.admits_ambiguous || ambiguous.certain.is_none())
+        {
+            return Err(Reject::AmbiguousPath);
+        }
         self.check_sizes(message.headers(), message.body().size_hint().exact())?;
         let host = request_host(message.version(), message.headers(), &target).map_err(|_| Reject::Host)?;
         if self.allowed_hosts.is_some_and(|allowed| !allowed(&host)) {

@@ -261,6 +261,30 @@ fn check_prints_the_routes_and_no_secret() {
 }
 
 #[test]
+fn check_prints_how_requests_of_a_route_are_treated() {
+    let setup = Setup::valid(
+        "upstream_host = \"keep\"",
+        "[[route]]\npath = \"/api/admin/*\"\nupstream = \"http://10.0.0.7:9000\"\nstrip_prefix = \"/api\"\ntimeout = \"5m\"\n\
+         upstream_host = \"internal.test\"\nset_headers = { \"X-Tenant\" = \"s3cret-value\", \"Authorization\" = \"Basic c2VjcmV0\" }\n\
+         [[route]]\npath = \"/hf/*\"\nsign_in = { direct = \"social:huggingface\", prompt = \"login\" }\n\
+         cors = { origins = [\"https://www.example.com\", \"null\"] }\n\
+         [[route]]\npath = \"/pass/*\"\ncors = \"pass\"\nrewrite = \"/v2\"\n",
+    );
+    let ended = setup.run(&["check"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for said in [
+        "  to http://10.0.0.7:9000  as /admin/*  Host internal.test  answered within 5m  sets x-tenant, authorization, x-forwarded-prefix\n",
+        "  cors: https://www.example.com, null  sign-in with direct_sign_in=social:huggingface, prompt=login\n",
+        "  as /v2/*  cors: preflights pass to the app\n",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+    for secret in ["s3cret-value", "c2VjcmV0"] {
+        assert!(!ended.stdout.contains(secret), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn a_generated_key_is_accepted_and_no_two_are_alike() {
     let setup = Setup::valid("", "");
     let keys: Vec<String> = (0..3)

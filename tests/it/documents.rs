@@ -361,11 +361,12 @@ fn every_known_attack_has_tests_that_exist() {
 /// the same for `interop`.
 fn test_exists(path: &str) -> bool {
     let parts: Vec<&str> = path.split("::").collect();
-    if let ["it" | "interop", module, name] = parts.as_slice() {
+    if let ["it" | "interop", modules @ .., name] = parts.as_slice() {
         let suite = root().join("tests").join(parts[0]);
         let declared = fs::read_to_string(suite.join("main.rs"))
-            .is_ok_and(|main| main.contains(&format!("mod {module};")));
-        let text = [format!("{module}.rs"), format!("{module}/mod.rs")]
+            .is_ok_and(|main| main.contains(&format!("mod {};", modules[0])));
+        let file = modules.join("/");
+        let text = [format!("{file}.rs"), format!("{file}/mod.rs")]
             .iter()
             .find_map(|file| fs::read_to_string(suite.join(file)).ok());
         return declared && text.is_some_and(|text| has_function(&text, name));

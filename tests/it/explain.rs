@@ -21,6 +21,10 @@ path = "/admin/*"
 methods = ["DELETE"]
 host = "app.example.com"
 access = { all_roles = ["admin", "auditor"] }
+
+[[route]]
+path = "/files/*"
+ambiguous_path = "pass"
 "#;
 
 const CLAIMS: &str =
@@ -54,6 +58,10 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         (&["--as", "claims.json", "--method", "DELETE", "--host", "Other.example.com:8443", "--ip", "10.0.0.1", "/admin"], 0, &["DELETE other.example.com/admin", "passes"]),
         (&["--as", "claims.json", "/elsewhere"], 0, &["/*", "authenticated", "passes"]),
         (&["/open/../admin"], 4, &["refused with 400", "dot segment"]),
+        (&["/files/a%2fb"], 3, &["path       the path escapes", "sent on as it came", "/files/*", "needs a sign-in"]),
+        (&["--as", "claims.json", "/files/a%2fb"], 0, &["sent on as it came", "passes"]),
+        (&["--as", "claims.json", "/files/..%2fadmin"], 4, &["refused with 400"]),
+        (&["--as", "claims.json", "/files/.logto%2fuser"], 4, &["refused with 400"]),
         (&["/.logto/sign-in"], 0, &["the proxy itself", "sign_in"]),
     ];
     for (arguments, code, said) in cases {
@@ -104,6 +112,38 @@ access = { scope = ["write"], organization = "org1" }
             assert!(ended.stdout.contains(words), "no {words:?} in\n{}", ended.stdout);
         }
         assert!(!ended.stdout.contains(unsaid), "{unsaid} in\n{}", ended.stdout);
+    }
+}
+
+#[test]
+fn it_tells_how_the_app_is_asked_and_what_a_sign_in_is_like() {
+    let routes = r#"
+[[route]]
+path = "/api/*"
+upstream = "http://10.0.0.7:9000"
+strip_prefix = "/api"
+timeout = "5m"
+set_headers = { "X-Tenant" = "s3cret-value" }
+cors = { origins = "https://www.example.com", credentials = true }
+sign_in = { direct = "social:huggingface" }
+"#;
+    let setup = Setup::valid("", routes);
+    std::fs::write(setup.path("claims.json"), CLAIMS).unwrap();
+    #[rustfmt::skip]
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["explain", "--as", "claims.json", "/api/a%20b?c=d"], 0, &[
+            "http://10.0.0.7:9000, answered within 5m", "asked for /a%20b\n", "with x-tenant, x-forwarded-prefix\n",
+            "https://www.example.com with credentials",
+        ]),
+        (&["explain", "/api/x"], 3, &["sign-in    direct_sign_in=social:huggingface\n"]),
+    ];
+    for (arguments, code, said) in cases {
+        let ended = setup.run(arguments);
+        assert_eq!(ended.code, Some(*code), "{ended:?}");
+        for words in *said {
+            assert!(ended.stdout.contains(words), "no {words:?} in\n{}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains("s3cret-value"), "{}", ended.stdout);
     }
 }
 

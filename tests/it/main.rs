@@ -15,6 +15,7 @@ mod layering;
 mod support;
 
 mod ambiguity;
+mod ambiguous_path;
 mod assertion;
 mod back_channel_logout;
 mod bearer;
@@ -74,6 +75,7 @@ mod streaming;
 mod streams_end;
 mod tabs;
 mod targets;
+mod token_calls;
 mod tokens;
 mod tokens_elsewhere;
 mod unauthenticated;

@@ -155,6 +155,7 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.rewrite", Kind::Text, r#""""#, "What stands in the place of `strip_prefix`, or of all that `path` names before a final `/*`: with `/v2` for `/api/*`, `/api/users` arrives as `/v2/users`."),
     value("route.set_headers", Kind::Map, "{}", "Headers that its upstream is always sent, `\"Name\" = \"value\"`; what the client sent by that name is dropped."),
     value("route.cors", Kind::TextOrTable, r#""off""#, "Scripts of other origins: `off` (a preflight is judged as any request), `pass` (preflights go on to the app without a session), or a table that the proxy answers by: [below](#scripts-of-other-origins)."),
+    value("route.ambiguous_path", Kind::Text, r#""refuse""#, "A path that somebody might read in another way: `refuse` it with 400, or `pass` it raw to the app when this route would be the one in every reading: [below](#ambiguous-paths)."),
     value("route.sign_in", Kind::Map, "{}", "What a sign-in for this route is like: keys of `[sign_in]` but `allow_params`, in the place of those there; `\"\"` or `[]`: as if nothing stood there. [Below](#signing-in-for-a-route)."),
 ];
 

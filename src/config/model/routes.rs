@@ -41,6 +41,8 @@ pub struct RouteConfig {
     pub set_headers: Vec<(HeaderName, HeaderValue)>,
     /// What becomes of scripts of other origins.
     pub cors: Cors,
+    /// Whether its upstream is sent ambiguous paths; only without a rewrite, below a final `/*`, and where a sign-in is needed.
+    pub passes_ambiguous: bool,
     /// What a sign-in for it is like, the whole of it; `None`: as everywhere.
     pub sign_in: Option<Box<SignInConfig>>,
 }

@@ -280,3 +280,32 @@ fn what_a_route_changes_of_requests_fits_its_path() {
         assert!(told.contains(said), "{errors}");
     }
 }
+
+#[test]
+fn ambiguous_paths_pass_only_where_that_is_safe_and_of_use() {
+    let config = |path: &str, lines: &str| with("", &format!("[[route]]\npath = \"{path}\"\n{lines}"));
+    let passes = |lines: &str| config("/a/*", lines).map(|config| config.routes[0].passes_ambiguous);
+    assert!(!passes("").unwrap() && !passes("ambiguous_path = \"refuse\"\naccess = \"public\"").unwrap());
+    let pass = "ambiguous_path = \"pass\"";
+    assert!(passes(pass).unwrap() && passes(&format!("{pass}\naccess = {{ any_role = [\"x\"] }}")).unwrap());
+    for (path, lines, said) in [
+        ("/a/*", "access = \"public\"", "without a session"),
+        ("/a/*", "access = \"optional\"", "without a session"),
+        ("/a/*", "strip_prefix = \"/a\"", "leave strip_prefix"),
+        ("/a/*", "rewrite = \"/b\"", "leave strip_prefix"),
+        ("/a", "", "no effect"),
+        ("/a/*/b", "", "no effect"),
+    ] {
+        let errors = config(path, &format!("{pass}\n{lines}")).unwrap_err();
+        let error = &errors.errors()[0];
+        assert_eq!(
+            (errors.errors().len(), error.key()),
+            (1, "route.ambiguous_path"),
+            "{errors}"
+        );
+        let told = format!("{} {}", error.problem(), error.help().unwrap_or_default());
+        assert!(told.contains(said), "{errors}");
+    }
+    let errors = passes("ambiguous_path = \"raw\"").unwrap_err();
+    assert_eq!(errors.errors()[0].key(), "route.ambiguous_path");
+}

@@ -195,7 +195,10 @@ fn an_ambiguous_path_falls_under_no_rule() {
     }])
     .unwrap();
     let matched = table.find(&RequestFacts {
-        path: Err(Ambiguity::DotSegment),
+        path: Err(AmbiguousPath {
+            why: Ambiguity::DotSegment,
+            certain: None,
+        }),
         ..facts("GET", "", "/")
     });
     assert_eq!(matched.route().access, Access::Authenticated);

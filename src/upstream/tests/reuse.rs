@@ -1,6 +1,7 @@
 //! When a connection is used again, and when never.
 
 use super::*;
+use crate::upstream::{Pools, UpstreamId, Upstreams};
 
 const SIZED: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -209,6 +210,29 @@ async fn a_closed_pool_leaves_no_task_behind() {
         .await
         .unwrap();
     assert_eq!((pool.open_connections(), tasks.running()), (0, 0));
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_gone_keeps_no_connection_and_the_others_theirs() {
+    let (stays, goes) = (answering(SIZED).await, answering(SIZED).await);
+    let tasks = Tasks::new();
+    let mut before = Upstreams::new(settings(stays.address));
+    let gone = before.add(settings(goes.address));
+    let before = Arc::new(before);
+    let pools = Pools::new(&before, &tasks);
+    for id in [UpstreamId::default(), gone] {
+        fetch(pools.of(id), get()).await.unwrap();
+        assert_eq!(pools.of(id).idle_connections(), 1);
+    }
+    let after = Upstreams::new(settings(stays.address)).after(&before);
+    let next = pools.followed_by(&after, &tasks);
+    eventually("the connection is closed", || goes.open() == 0).await;
+    // Whoever still holds the former ones leaves none behind either.
+    fetch(pools.of(gone), get()).await.unwrap();
+    eventually("the connection is closed", || goes.open() == 0).await;
+    assert_eq!(next.of(UpstreamId::default()).idle_connections(), 1);
+    fetch(next.of(UpstreamId::default()), get()).await.unwrap();
+    assert_eq!(stays.accepted(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

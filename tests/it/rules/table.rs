@@ -42,7 +42,7 @@ fn verdict(compiled: &Compiled, request: &str, caller: &str) -> String {
     let facts = RequestFacts {
         method,
         host: if host.is_empty() { "app.example.com" } else { host },
-        path: target.canonical_path(),
+        path: target.judged_path(),
         address: Some(address.parse().unwrap()),
     };
     let everybody: Value = serde_json::from_str(CALLERS).unwrap();
@@ -129,7 +129,7 @@ fn every_route_decides_some_row() {
         let facts = RequestFacts {
             method,
             host,
-            path: target.canonical_path(),
+            path: target.judged_path(),
             address: None,
         };
         deciding.insert(compiled.gate.routes.find(&facts).route().to_string());

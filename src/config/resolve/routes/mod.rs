@@ -1,5 +1,6 @@
 //! `[[route]]`.
 
+mod ambiguous;
 mod callers;
 mod cors;
 mod field;
@@ -199,6 +200,13 @@ fn route(
     let set_headers = treatment::set_headers(reader, entries, origin);
     let limited_to = methods.as_deref().unwrap_or_default();
     let cors = cors(reader, entries, origin, &name, limited_to, around.public_url);
+    let passes_ambiguous = ambiguous::path(
+        reader,
+        entries,
+        origin,
+        path.as_ref().map(|(path, _)| path),
+        access.as_ref(),
+    );
     let sign_in = sign_in::sign_in(reader, entries, origin, around.sign_in);
     let (path, path_origin) = path?;
     let (upstream, upstream_host) = upstream?;
@@ -218,6 +226,7 @@ fn route(
         rewrite: rewrite?,
         set_headers: set_headers?,
         cors: cors?,
+        passes_ambiguous: passes_ambiguous?,
         sign_in: sign_in?,
     };
     tokens::check(reader, entries, &route, around)?;
