@@ -59,7 +59,7 @@ pub fn add_to(scenarios: &mut Scenarios) {
     }
     scenarios.add(
         "fronts_nginx::passes_tokens_and_the_assertion_on".to_owned(),
-        || nginx_passes_tokens_and_the_assertion_on(),
+        nginx_passes_tokens_and_the_assertion_on,
     );
     for app in ["behind_oauth2_proxy", "behind_google_iap"] {
         scenarios.add(format!("fronts::app_{app}_runs_unchanged"), move || {
