@@ -101,3 +101,61 @@ pub(super) fn owned_names(config: &Config) -> impl Iterator<Item = &HeaderName> 
     let names = config.routes.iter().flat_map(RouteConfig::token_headers);
     names.filter(|name| **name != header::AUTHORIZATION)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::{Environment, parse_str};
+    use crate::live::compile;
+    use crate::tasks::Tasks;
+    use crate::telemetry::Metrics;
+
+    /// What comes of a route with these keys, and of these sections.
+    fn compiled(keys: &str, sections: &str) -> Result<(), CompileError> {
+        let text = format!(
+            "public_url = \"https://app.example.com\"\nupstream = \"http://127.0.0.1:9\"\n[logto]\n\
+             endpoint = \"https://tenant.example.com\"\napp_id = \"a\"\napp_secret = \"0123456789abcdef\"\n\
+             scopes = [\"identities\"]\n[session]\nkeys = [\"{}\"]\n[[route]]\npath = \"/x/*\"\n{keys}\n{sections}",
+            "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+        );
+        let config = parse_str("proxy.toml", &text, Environment::default()).unwrap();
+        compile(&config, Clock::system(), &Tasks::new(), &Metrics::new()).map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_token_has_a_header_of_its_own() {
+        let token = |header: &str| format!("tokens = [{{ header = \"{header}\" }}]");
+        let social =
+            |header: &str| format!("social_token = {{ target = \"huggingface\", header = \"{header}\" }}");
+        let tenant = "[headers]\n\"X-Tenant\" = \"custom_data.tenant\"";
+        let id = "[headers]\n\"X-Id\" = { token = \"id\" }";
+        let preset = "[headers_presets]\nuse = [\"oauth2-proxy\"]";
+        for (header, sections) in [
+            ("X-User-Sub", ""),
+            ("x_user.sub", ""),
+            ("X-Tenant", tenant),
+            ("X_Tenant", tenant),
+            ("X-Id", id),
+            ("X-Forwarded-User", preset),
+        ] {
+            for keys in [token(header), social(header)] {
+                let result = compiled(&keys, sections);
+                let Err(CompileError::TokenHeader(name)) = result else {
+                    panic!("{keys} {sections}: {result:?}");
+                };
+                assert_eq!(name.as_str(), header.to_ascii_lowercase());
+            }
+        }
+        for (header, sections) in [
+            ("Authorization", tenant),
+            ("X-Token", id),
+            ("X-User-Sub", "[headers]\n\"X-User-Sub\" = false"),
+        ] {
+            for keys in [token(header), social(header)] {
+                let result = compiled(&keys, sections);
+                assert!(result.is_ok(), "{keys} {sections}: {result:?}");
+            }
+        }
+    }
+}

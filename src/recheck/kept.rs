@@ -307,7 +307,11 @@ mod tests {
         assert!(kept.get(one, &Want::Id, at(1)).is_wanting(at(1)));
         assert!(kept.get(other, &Want::Access, at(1)).token.is_none());
         assert!(kept.get(one, &Want::Access, at(599)).token.is_some());
+        // Also when another one of the session lives on.
+        kept.keep(one, Want::Id, token("def", 900), at(0));
         assert!(kept.get(one, &Want::Access, at(600)).token.is_none());
+        assert!(kept.get(one, &Want::Id, at(600)).token.is_some());
+        assert!(kept.get(one, &Want::Id, at(900)).token.is_none());
         kept.forget_session(one);
         assert!(kept.get(one, &Want::Access, at(1)).token.is_none());
     }

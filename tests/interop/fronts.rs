@@ -2,10 +2,13 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use logto_proxy::identity::AssertionKey;
 use serde_json::{Value, json};
 
 use crate::support::chromium::Chromium;
@@ -19,17 +22,26 @@ use crate::support::visitor::Visitor;
 use crate::support::wait::eventually;
 
 /// Identity headers, as somebody who would like to be somebody else writes them.
-const FORGED: [(&str, &str); 6] = [
+const FORGED: [(&str, &str); 13] = [
     ("X-User-Sub", "forged"),
     ("x-user-hf-id", "forged"),
     ("X-User-Org-Roles", "forged"),
+    ("X-Client-Id", "forged"),
+    // Many an app reads these like the ones with hyphens.
+    ("X_User_Sub", "forged"),
+    ("X-User_Sub", "forged"),
+    ("x_user-sub", "forged"),
+    ("X_Client_Id", "forged"),
+    ("X-Client_Id", "forged"),
+    ("x_client-id", "forged"),
     ("X-Original-URL", "http://localhost/open/forged"),
     ("X-Forwarded-Uri", "/open/forged"),
     ("X-Forwarded-Method", "OPTIONS"),
 ];
 
 const RULES: &str = "[[route]]\npath = \"/headers\"\n\n[[route]]\npath = \"/open/*\"\naccess = \"public\"\n\n\
-    [[route]]\npath = \"/public\"\naccess = \"public\"\n\n[[route]]\npath = \"/bytes/*\"\naccess = { any_role = [\"admin\"] }\n";
+    [[route]]\npath = \"/public\"\naccess = \"public\"\n\n\
+    [[route]]\npath = \"/api/*\"\naccess = \"public\"\n\n[[route]]\npath = \"/bytes/*\"\naccess = { any_role = [\"admin\"] }\n";
 
 /// Adds them once for each program.
 pub fn add_to(scenarios: &mut Scenarios) {
@@ -45,6 +57,10 @@ pub fn add_to(scenarios: &mut Scenarios) {
             stands_behind(kind)
         });
     }
+    scenarios.add(
+        "fronts_nginx::passes_tokens_and_the_assertion_on".to_owned(),
+        nginx_passes_tokens_and_the_assertion_on,
+    );
     for app in ["behind_oauth2_proxy", "behind_google_iap"] {
         scenarios.add(format!("fronts::app_{app}_runs_unchanged"), move || {
             runs_unchanged(app)
@@ -97,6 +113,8 @@ async fn guards_an_app(kind: Kind) {
     let (status, _, body) = get(Method::GET, &url("/public"), &FORGED).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     assert!(!body.contains("forged"), "{body}");
+    let (_, _, body) = get(Method::GET, &url("/api/x"), &FORGED).await;
+    assert_no_forged_identity(&body);
 
     let mut visitor = Visitor::new();
     let page = visitor.sign_in(&url("/headers?x=1&y=%2F"), "plain").await;
@@ -116,6 +134,7 @@ async fn guards_an_app(kind: Kind) {
             .is_some_and(|values| values.iter().any(|value| value != ""));
         assert!(!there, "{name}: {seen}");
     }
+    assert_no_forged_identity(&body);
     // Signed in, and not allowed.
     let (status, _, body) = get(Method::GET, &url("/bytes/3"), &fields).await;
     assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
@@ -126,6 +145,74 @@ async fn guards_an_app(kind: Kind) {
     let refused = status.is_server_error() || (kind == Kind::Envoy && status == StatusCode::FORBIDDEN);
     assert!(refused && !body.contains("Demo app"), "{status} {body}");
     drop(guarded.front);
+}
+
+/// `body` is what the app says it received.
+fn assert_no_forged_identity(body: &str) {
+    let seen: Value = serde_json::from_str(body).expect("the app answers in JSON");
+    for (name, values) in seen.as_object().expect("headers") {
+        let values = values.as_array().expect("lines of one name");
+        assert!(!values.contains(&json!("forged")), "{name}: {seen}");
+    }
+}
+
+/// Tokens and the assertion reach the app through the lines that the example asks for, and are nobody else's.
+async fn nginx_passes_tokens_and_the_assertion_on() {
+    const NAMES: [&str; 3] = ["X-Access-Token", "X-Id-Token", "X-Logto-Assertion"];
+    let key = AssertionKey::generate().expect("a key is made");
+    let around = Around::new(Place::choose(), json!({})).await;
+    let proxy = around
+        .deployment()
+        .top("trusted_proxies = [\"127.0.0.1/32\"]")
+        .section(&format!("[assertion]\nkey = \"\"\"\n{}\"\"\"", key.expose()))
+        .section("[[route]]\npath = \"/api/open\"\naccess = \"public\"")
+        .section("[[route]]\npath = \"/api/*\"")
+        .section(
+            "[[route]]\npath = \"/headers\"\n\
+             tokens = [{ header = \"X-Access-Token\" }, { header = \"X-Id-Token\", token = \"id\" }]",
+        )
+        .start_elsewhere()
+        .await;
+    let app = around.app.address();
+    let _front = Front::nginx_with(&NAMES, around.place.port(), proxy.port(), app).await;
+    let url = |path: &str| format!("{}{path}", around.place.public_url());
+    let mut visitor = Visitor::new();
+    visitor.sign_in(&url("/headers"), "plain").await;
+    let cookie = visitor.cookie_field("localhost");
+    let mut fields = vec![("cookie", cookie.as_str())];
+    fields.extend(NAMES.map(|name| (name, "forged")));
+    let seen = async |path: &str| {
+        let (status, _, body) = get(Method::GET, &url(path), &fields).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        assert_no_forged_identity(&body);
+        let seen: Value = serde_json::from_str(&body).expect("the app answers in JSON");
+        NAMES.map(|name| {
+            let lines = seen[name.to_ascii_lowercase()]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            assert!(lines.len() < 2, "{path} {name}: {seen}");
+            let line = lines.first().and_then(Value::as_str).unwrap_or_default();
+            line.to_owned()
+        })
+    };
+    let [access, id, assertion] = seen("/headers").await;
+    assert!(access.len() > 20, "{access}");
+    assert_eq!(claims(&id)["sub"], "plain0000001");
+    assert_eq!(claims(&assertion)["sub"], "plain0000001");
+    assert_eq!(claims(&assertion)["iss"], around.place.public_url());
+    // Each route has what it is to have, and no more.
+    let [access, id, assertion] = seen("/api/x").await;
+    assert!(access.is_empty() && id.is_empty(), "{access} {id}");
+    assert_eq!(claims(&assertion)["sub"], "plain0000001");
+    assert_eq!(seen("/api/open").await, ["", "", ""]);
+}
+
+/// What a JWT says; who signed it is for other tests.
+fn claims(jwt: &str) -> Value {
+    let payload = jwt.split('.').nth(1).unwrap_or_else(|| panic!("a JWT: {jwt}"));
+    let bytes = URL_SAFE_NO_PAD.decode(payload).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
 }
 
 async fn browser_signs_in(kind: Kind) {

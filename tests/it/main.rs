@@ -75,6 +75,7 @@ mod streaming;
 mod streams_end;
 mod tabs;
 mod targets;
+mod token_calls;
 mod tokens;
 mod tokens_elsewhere;
 mod unauthenticated;

@@ -16,18 +16,18 @@ path = "/must/*"
 social_token = { target = "huggingface", header = "Authorization", when_absent = "refuse" }
 "#;
 
-const RENEWABLE: TokenStorage = TokenStorage {
+pub const RENEWABLE: TokenStorage = TokenStorage {
     lifetime: Some(Duration::from_secs(600)),
     renews: true,
 };
 
-fn with_vault() -> Builder {
+pub fn with_vault() -> Builder {
     proxy().section(MODELS).provider(|settings| {
         settings.account_center = true;
     })
 }
 
-async fn hf_token(world: &World, browser: &mut Browser) -> Option<String> {
+pub async fn hf_token(world: &World, browser: &mut Browser) -> Option<String> {
     world.upstream.forget();
     assert_eq!(browser.fetch("/models/x").await.status, 200);
     header(world, "x-hf-token")
@@ -185,4 +185,20 @@ async fn an_access_token_that_logto_withdrew_is_replaced_and_the_vault_asked_aga
     assert_eq!(with, 20);
     assert_eq!(world.logto.counts().stored_tokens, 2);
     assert_eq!(world.logto.counts().refreshes, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_user_gets_their_own_stored_token() {
+    let world = with_vault().start().await;
+    let store = |persona: &str| world.logto.store_token(persona, "huggingface", RENEWABLE);
+    let (admins, others) = (store("admin"), store("huggingface"));
+    assert!(admins.is_some() && admins != others);
+    let mut admin = world.signed_in("admin").await;
+    let mut other = world.signed_in("huggingface").await;
+    let mut plain = world.signed_in("plain").await;
+    for _ in 0..2 {
+        assert_eq!(hf_token(&world, &mut admin).await, admins);
+        assert_eq!(hf_token(&world, &mut other).await, others);
+        assert_eq!(hf_token(&world, &mut plain).await, None);
+    }
 }

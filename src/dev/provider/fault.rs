@@ -28,6 +28,8 @@ pub struct Faults {
     pub stored_token: EndpointFault,
     /// Hugging Face's userinfo endpoint.
     pub hugging_face_userinfo: EndpointFault,
+    /// Refreshes pass over the resource and organization that they name: the access token is an opaque one.
+    pub resource_passed_over: bool,
     /// The ID token of the next token answers.
     pub id_token: Option<IdTokenFault>,
     /// The ID token of refreshes alone, instead of [`Faults::id_token`].

@@ -252,6 +252,7 @@ fn refresh(
         presented
     };
     let faults = shared.faults();
+    let target = target.filter(|_| !faults.resource_passed_over);
     let refresh_token = (!faults.refresh_token_withheld).then_some(refresh_token);
     let fault = faults.refreshed_id_token.or(faults.id_token);
     tokens(shared, state, client, &issued, target, refresh_token, fault)

@@ -130,6 +130,25 @@ impl Front {
         Self::start(kind, port, &kind.forward_auth(port, proxy, app)).await
     }
 
+    /// nginx in front, which passes these headers of the answer on as well.
+    pub async fn nginx_with(names: &[&str], port: u16, proxy: u16, app: &str) -> Self {
+        let pass = "proxy_pass http://app;";
+        let text = Kind::Nginx.forward_auth(port, proxy, app);
+        assert!(text.contains(pass), "the example has no {pass}");
+        // As its README says: a pair of lines for each.
+        let pairs: String = names
+            .iter()
+            .map(|name| {
+                let variable = name.to_ascii_lowercase().replace('-', "_");
+                format!(
+                    "auth_request_set ${variable} $upstream_http_{variable};\nproxy_set_header {name} ${variable};\n"
+                )
+            })
+            .collect();
+        let text = text.replace(pass, &format!("{pairs}{pass}"));
+        Self::start(Kind::Nginx, port, &text).await
+    }
+
     /// Behind the proxy: it forwards everything to the app.
     pub async fn before(kind: Kind, port: u16, app: &str) -> Self {
         Self::start(kind, port, &kind.plain(port, app)).await
