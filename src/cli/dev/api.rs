@@ -35,6 +35,8 @@ pub(super) fn register(config: &Config, control: &Control, secret: SecretText) -
     let logto = config.logto.endpoint.as_str().trim_end_matches('/');
     let place = config.public_url.origin();
     let path = route.path.to_string().replace('*', "hello");
+    // A client's secret is read as form-urlencoded (RFC 6749 §2.3.1), and curl does not write it so.
+    let secret = SecretText::new(secret.expose().replace(['+', '/', '='], "-"));
     let asked: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let lines = format!(
         "curl -s -u {APP_ID}:{} -d grant_type=client_credentials --data-urlencode 'resource={resource}' \
