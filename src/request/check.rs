@@ -7,8 +7,8 @@
 //! does not know it. Refuses to know policy.
 
 use super::Reject;
-use crate::http::forwarded::PublicOrigin;
 use crate::http::folding::fold_byte;
+use crate::http::forwarded::PublicOrigin;
 use crate::http::host::HostAndPort;
 use crate::http::target::RequestTarget;
 use crate::http::upgrade::names_other_protocol;
