@@ -205,6 +205,21 @@ fn hugging_face_accounts_and_organizations() {
             NO,
             NO,
         ),
+        (
+            json!([{"sub": id, "preferred_username": "lab", "pendingSSO": true}]),
+            NO,
+            NO,
+        ),
+        (
+            json!([{"sub": id, "preferred_username": "lab", "missingMFA": true}]),
+            NO,
+            NO,
+        ),
+        (
+            json!([{"sub": id, "preferred_username": "lab", "pendingSSO": false, "missingMFA": null}]),
+            Ok(()),
+            Ok(()),
+        ),
         (json!([]), NO, NO),
         (json!(null), ABSENT, ABSENT),
     ] {
