@@ -62,9 +62,6 @@ pub enum Preset {
     Computed(&'static str),
 }
 
-/// What the names of the environment variables that set keys begin with.
-pub const VARIABLE_PREFIX: &str = "LOGTO_PROXY__";
-
 /// One key of `proxy.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
@@ -107,7 +104,7 @@ impl Key {
     pub fn variable(&self) -> String {
         format!(
             "{}{}",
-            VARIABLE_PREFIX,
+            super::env::PREFIX,
             self.path.to_ascii_uppercase().replace('.', "__")
         )
     }
