@@ -59,14 +59,6 @@ pub fn is_presented<'a>(mut fields: impl Iterator<Item = &'a HeaderValue>) -> bo
     fields.any(|field| after_scheme(field.as_bytes()).is_some())
 }
 
-/// The token of a request that was found good, for asking about it again.
-pub fn text_of(fields: &[&HeaderValue]) -> Option<SecretText> {
-    match read(fields) {
-        Presentation::Token(token) => Some(token.text),
-        Presentation::None | Presentation::Unreadable(_) => None,
-    }
-}
-
 /// Reads all the `Authorization` fields of a request.
 pub(super) fn read(fields: &[&HeaderValue]) -> Presentation {
     let Some(after) = fields.iter().find_map(|field| after_scheme(field.as_bytes())) else {
@@ -96,7 +88,7 @@ fn after_scheme(field: &[u8]) -> Option<&[u8]> {
     }
 }
 
-pub(super) fn token(bytes: &[u8]) -> Result<Token, &'static str> {
+fn token(bytes: &[u8]) -> Result<Token, &'static str> {
     if bytes.len() > LONGEST_TOKEN {
         return Err("size");
     }
