@@ -10,9 +10,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use logto_proxy::identity::AssertionKey;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
+use crate::front_tunnels::lets_no_tunnel_pass;
 use crate::support::chromium::Chromium;
 use crate::support::front::{Front, Kind};
 use crate::support::ports::free_port;
@@ -165,66 +164,6 @@ async fn guards_an_app(kind: Kind) {
     let refused = status.is_server_error() || (kind == Kind::Envoy && status == StatusCode::FORBIDDEN);
     assert!(refused && !body.contains("Demo app"), "{status} {body}");
     drop(guarded.front);
-}
-
-/// An app that speaks h2c is not offered it: what came through that tunnel, nobody would be asked about.
-async fn lets_no_tunnel_pass(kind: Kind) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let app = listener.local_addr().expect("an address").to_string();
-    let serving = tokio::spawn(async move {
-        loop {
-            let (mut socket, _) = listener.accept().await.expect("the front connects");
-            tokio::spawn(async move {
-                let mut head = [0; 4096];
-                while let Ok(length @ 1..) = socket.read(&mut head).await {
-                    let head = String::from_utf8_lossy(&head[..length]).to_ascii_lowercase();
-                    let answer = if head.contains("h2c") {
-                        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-                    } else {
-                        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-                    };
-                    if socket.write_all(answer.as_bytes()).await.is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    let around = Around::new(Place::choose(), json!({})).await;
-    let proxy = around
-        .deployment()
-        .top("trusted_proxies = [\"127.0.0.1/32\"]")
-        .section(RULES)
-        .start_elsewhere()
-        .await;
-    let port = around.place.port();
-    let _front = Front::guarding(kind, port, proxy.port(), &app).await;
-    // Without HTTP2-Settings, by which the proxy would know it.
-    for upgrade in [
-        "Upgrade: h2c",
-        "upgrade: H2C",
-        "Upgrade: h2c, websocket",
-        "Upgrade: h2c\r\nUpgrade: websocket",
-        "Upgrade: websocket\r\nUpgrade: h2c",
-        "Upgrade: plain",
-    ] {
-        let mut socket = TcpStream::connect(("127.0.0.1", port))
-            .await
-            .expect("the front listens");
-        let request = format!(
-            "GET /public HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: Upgrade\r\n{upgrade}\r\n\r\n"
-        );
-        socket.write_all(request.as_bytes()).await.expect("a request");
-        let mut answer = [0; 64];
-        let length = socket.read(&mut answer).await.expect("an answer");
-        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-        let (_, status) = answer.split_once(' ').expect("a status line");
-        assert!(
-            status.starts_with("200") || status.starts_with("403"),
-            "{upgrade:?}: {answer}"
-        );
-    }
-    serving.abort();
 }
 
 /// `body` is what the app says it received.
