@@ -73,6 +73,7 @@ mod store_file;
 mod store_redis;
 mod streaming;
 mod streams_end;
+mod streams_unfit;
 mod tabs;
 mod targets;
 mod token_calls;
