@@ -179,8 +179,12 @@ impl Inner {
         Ok(caller)
     }
 
-    /// Whether nothing was learnt since the token was made that ended its user's sessions.
+    /// Whether nothing was learnt since the token was made that ended its user's sessions. Of one that is older than such an
+    /// ending is remembered for that cannot be said.
     fn stands(&self, caller: &BearerCaller) -> Result<(), BearerError> {
+        if caller.is_too_old(self.parts.clock.now()) {
+            return Err(BearerError::InvalidToken { check: "age" });
+        }
         match self.parts.revocations.ended(&caller.marks(caller.issued_at)) {
             None => Ok(()),
             Some(_) => Err(BearerError::InvalidToken { check: "revoked" }),

@@ -1,9 +1,9 @@
 //! To the upstream and back.
 
 use super::assertion;
-use super::authenticate::Standing;
-use super::pipeline::Gate;
+use super::gate::Gate;
 use super::respond;
+use super::standing::Standing;
 use crate::clock::{UnixSeconds, monotonic};
 use crate::endpoints::forward_auth;
 use crate::http::body::Body;
