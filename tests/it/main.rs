@@ -79,6 +79,7 @@ mod targets;
 mod token_calls;
 mod tokens;
 mod tokens_elsewhere;
+mod tokens_withdrawn;
 mod unauthenticated;
 mod unix_sockets;
 mod upstream_failures;
