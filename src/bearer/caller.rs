@@ -4,8 +4,8 @@ use super::token::TokenKind;
 use crate::clock::UnixSeconds;
 use crate::identity::{ClaimPath, Claims};
 use crate::logto::{AccessToken, Exchanged, Introspection, Verified};
-use crate::session::SessionId;
 use crate::session::revocation::Marks;
+use crate::session::{OLDEST_TOKEN, SessionId};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::time::Duration;
@@ -111,10 +111,19 @@ impl BearerCaller {
 
     /// When whatever it is let do is over, streams too.
     pub fn ends_at(&self) -> UnixSeconds {
-        match self.kind {
-            TokenKind::Jwt => self.expires_at.plus(LEEWAY),
-            TokenKind::Opaque | TokenKind::Personal => self.expires_at,
+        match (self.kind, self.is_machine) {
+            (TokenKind::Jwt, true) => self.expires_at.plus(LEEWAY),
+            (TokenKind::Jwt, false) => self
+                .expires_at
+                .plus(LEEWAY)
+                .min(self.issued_at.plus(OLDEST_TOKEN)),
+            (TokenKind::Opaque | TokenKind::Personal, _) => self.expires_at,
         }
+    }
+
+    /// Whether an ending of its user's sessions may be forgotten by now that came after it was made. Of other kinds Logto is asked.
+    pub(super) fn is_too_old(&self, now: UnixSeconds) -> bool {
+        self.kind == TokenKind::Jwt && !self.is_machine && now >= self.issued_at.plus(OLDEST_TOKEN)
     }
 
     /// Whether it opens more than the API behind this proxy, which a JWT was made for: what else the user may do at Logto.

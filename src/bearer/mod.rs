@@ -21,11 +21,12 @@ mod tests;
 
 pub use caller::BearerCaller;
 pub use error::BearerError;
-pub use token::{TokenKind, is_presented};
+pub use token::{TokenKind, is_presented, text_of};
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::identity::ClaimPath;
 use crate::logto::{Logto, LogtoErrorKind};
+use crate::secret::SecretText;
 use crate::session::revocation::Revocations;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -148,6 +149,21 @@ impl Bearers {
             Err(error) => Presented::Invalid(error),
         }
     }
+
+    /// Whether a token that was good a while ago still is, and whose it is now.
+    ///
+    /// # Errors
+    /// [`BearerError::Unavailable`] says nothing of the token.
+    pub async fn again(&self, text: &SecretText) -> Result<Arc<BearerCaller>, BearerError> {
+        let token =
+            token::token(text.expose().as_bytes()).map_err(|check| BearerError::InvalidToken { check })?;
+        let caller = match token.kind {
+            TokenKind::Jwt => self.0.prove(&token).await,
+            TokenKind::Opaque | TokenKind::Personal => Inner::ask(&self.0, token).await,
+        }?;
+        self.0.stands(&caller)?;
+        Ok(caller)
+    }
 }
 
 impl Inner {
@@ -179,8 +195,12 @@ impl Inner {
         Ok(caller)
     }
 
-    /// Whether nothing was learnt since the token was made that ended its user's sessions.
+    /// Whether nothing was learnt since the token was made that ended its user's sessions. Of one that is older than such an
+    /// ending is remembered for that cannot be said.
     fn stands(&self, caller: &BearerCaller) -> Result<(), BearerError> {
+        if caller.is_too_old(self.parts.clock.now()) {
+            return Err(BearerError::InvalidToken { check: "age" });
+        }
         match self.parts.revocations.ended(&caller.marks(caller.issued_at)) {
             None => Ok(()),
             Some(_) => Err(BearerError::InvalidToken { check: "revoked" }),

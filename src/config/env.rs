@@ -9,9 +9,6 @@ use super::keys::{self, KEYS, Key, Kind};
 use super::node::{Entry, Layer};
 use std::ffi::{OsStr, OsString};
 
-/// What the names of the variables begin with.
-pub(super) const PREFIX: &str = "LOGTO_PROXY__";
-
 /// The environment variables a configuration may read: the process's, or in a test the test's.
 /// Its `Debug` says nothing, since values may be secrets.
 #[derive(Clone, Default)]
@@ -58,10 +55,13 @@ impl std::fmt::Debug for Environment {
 pub(super) fn read_environment(environment: &Environment) -> (Layer, Vec<ConfigError>) {
     let mut reader = OverlayReader::default();
     for (name, value) in &environment.0 {
-        let Some(path) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+        let Some(path) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(keys::VARIABLE_PREFIX))
+        else {
             continue;
         };
-        let origin = Origin::Variable(format!("{PREFIX}{}", shown(path)));
+        let origin = Origin::Variable(format!("{}{}", keys::VARIABLE_PREFIX, shown(path)));
         let path = path.to_ascii_lowercase().replace("__", ".");
         match value.to_str() {
             Some(text) => reader.set(&path, text, origin),

@@ -2,7 +2,7 @@
 
 use super::Endpoints;
 use crate::clock::Clock;
-use crate::session::{Effect, Notice, Scope};
+use crate::session::{Effect, Notice, OLDEST_TOKEN, Scope};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use std::pin::pin;
@@ -45,7 +45,8 @@ impl Notifier {
     }
 
     /// Puts a notice in force, then waits a moment for it to be kept. It is kept whether or not somebody still waits.
-    /// `matters_for` is how long the sessions it concerns could live, or stay unconfirmed, at most.
+    /// `matters_for` is how long the sessions it concerns could live, or stay unconfirmed, at most. What ends a user's sessions
+    /// ends their tokens too, and is kept for as long as one is taken.
     pub(super) async fn publish(&self, scope: Scope, effect: Effect, matters_for: Duration) -> Kept {
         let at = self.clock.now();
         let name = scope.as_str();
@@ -53,6 +54,10 @@ impl Notifier {
             Effect::End(cause) => tracing::info!(scope = name, cause = cause.as_str(), "sessions are ended"),
             Effect::Recheck => tracing::info!(scope = name, "sessions are to be confirmed with Logto"),
         }
+        let matters_for = match (&scope, effect) {
+            (Scope::Subject { .. }, Effect::End(_)) => matters_for.max(OLDEST_TOKEN),
+            _ => matters_for,
+        };
         let notice = Notice {
             scope,
             effect,

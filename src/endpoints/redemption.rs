@@ -82,7 +82,7 @@ impl Redemption {
                 self.update_organizations(&mut signed_in).await;
                 let session = self.session(signed_in.clone(), asked_at).map(Arc::new);
                 if let Ok(session) = &session {
-                    self.rechecks.keep_signed_in(session.id(), &signed_in, asked_at);
+                    self.rechecks.keep_signed_in(session, &signed_in, asked_at);
                 }
                 session.map_err(|_| Problem::Unavailable)
             }

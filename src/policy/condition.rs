@@ -1,233 +1,168 @@
-//! Whether a condition holds for a caller.
+//! A condition of an access table: what is asked, which claims that takes, and how it is said.
 //!
-//! Promises to fail closed: what is not there, or has another shape than Logto gives it, fulfils nothing. A program fulfils no
-//! condition on users; a session has no scopes.
+//! A condition holds on what was proved of the caller, and on nothing else. What is absent, `null` or of another type than
+//! expected fulfils none. Texts are compared to the letter, the domain of an e-mail address without regard to case.
 
-use super::caller::{Caller, User};
-use super::requirement::{Condition, EmailProof, OrganizationProof};
-use crate::identity::Claims;
+use crate::identity::ClaimPath;
+use ipnet::IpNet;
 use serde_json::Value;
 use std::fmt;
-use std::net::IpAddr;
 
-/// Length of a Hugging Face ID in hexadecimal digits.
-const HUGGING_FACE_ID: usize = 24;
+/// One condition: a key of an access table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// `any_role`: claim `roles` names one of these.
+    AnyRole(Vec<String>),
+    /// `all_roles`: claim `roles` names every one of these.
+    AllRoles(Vec<String>),
+    /// `organization`: claim `organizations` names this ID, or the caller's access token is for it.
+    Organization(String),
+    /// `any_organization_role`: claim `organization_roles` names one of these.
+    AnyOrganizationRole {
+        /// Names of roles.
+        roles: Vec<String>,
+        /// The organization in which; `None`: in any.
+        organization: Option<String>,
+    },
+    /// `scope`: the access token has every one of these. A session has none.
+    Scope(Vec<String>),
+    /// `sub`: the user's ID, or a program's application ID.
+    Sub(Vec<String>),
+    /// `email`: claim `email` is one of these addresses.
+    Email(Vec<String>, EmailProof),
+    /// `email_domain`: claim `email` is an address of one of these domains; not of those below them.
+    EmailDomain(Vec<String>, EmailProof),
+    /// `hf_user`: the ID of the Hugging Face account that the user has linked.
+    HfUser(Vec<String>),
+    /// `hf_org`: a Hugging Face organization of the linked account, by ID (24 hexadecimal digits) or else by name.
+    HfOrg(Vec<String>, OrganizationProof),
+    /// `ip`: the client's address is in one of these networks.
+    Ip(Vec<IpNet>),
+    /// `claim`: the value at this path, or an item of the list there, is one of these.
+    Claim {
+        /// Where.
+        path: ClaimPath,
+        /// Strings, integers, `true` or `false`.
+        any_of: Vec<Value>,
+    },
+}
 
-/// Why a condition does not hold.
+/// What is asked before an address that Logto states counts. Logto calls every address verified, also one that a social
+/// connector handed on unverified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// Nobody is signed in.
-    Nobody,
-    /// The claim it asks about is not there. A session made before the condition was may lack it though Logto has it.
-    Absent,
-    /// What is there is something else.
-    Differs,
-    /// Hugging Face has not verified the address, or knows another one.
-    Unverified,
-    /// Hugging Face itself was not asked about the user, or gave no answer.
-    NotAsked,
-    /// It is about users, and the caller is a program.
-    Program,
-    /// It is about access tokens, and the caller has a session.
-    Session,
+pub enum EmailProof {
+    /// Nothing: Logto's word.
+    None,
+    /// Of users with a Hugging Face account: that Hugging Face has verified this very address. Needs the claim `identities`.
+    HuggingFace,
 }
 
-impl Why {
-    /// In words, for the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Nobody => "nobody is signed in",
-            Self::Absent => "the user has no such claim",
-            Self::Differs => "it is none of these",
-            Self::Unverified => "the address is not the one that Hugging Face has verified",
-            Self::NotAsked => "Hugging Face itself has not said so",
-            Self::Program => "the caller is a program",
-            Self::Session => "the caller has a session, not an access token",
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
+/// What is asked before a Hugging Face organization counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrganizationProof {
+    /// Nothing: who was a member when the account was linked may still be taken for one.
+    None,
+    /// That Hugging Face itself was asked for the list, as `identities.huggingface.orgs_checked_at` says.
+    Asked,
 }
 
 impl Condition {
-    /// Whether it holds for a caller at an address.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn check(&self, caller: &Caller<'_>, address: Option<IpAddr>) -> Result<(), Why> {
-        if matches!(caller, Caller::Nobody) {
-            return Err(Why::Nobody);
-        }
+    /// The key in the access table.
+    pub const fn key(&self) -> &'static str {
         match self {
-            Self::Ip(networks) => {
-                let address = address.map(|address| address.to_canonical());
-                holds(
-                    address.is_some_and(|address| networks.iter().any(|network| network.contains(&address))),
-                )
-            }
-            Self::Sub(ids) => holds(ids.iter().any(|id| id == subject(caller))),
-            Self::Scope(wanted) => {
-                let scopes = scopes(caller).ok_or(Why::Session)?;
-                holds(wanted.iter().all(|scope| scopes.contains(scope)))
-            }
-            Self::Organization(id) => match caller {
-                Caller::Machine(machine) => holds(machine.organization == Some(id)),
-                Caller::User(User {
-                    organization: Some(token),
-                    ..
-                }) => holds(token == id),
-                _ => {
-                    let organizations = claim(user(caller)?.claims, "organizations")?;
-                    holds(texts(organizations).any(|organization| organization == id))
-                }
-            },
-            Self::AnyRole(wanted) => {
-                let roles = claim(user(caller)?.claims, "roles")?;
-                holds(texts(roles).any(|role| wanted.iter().any(|wanted| wanted == role)))
-            }
-            Self::AllRoles(wanted) => {
-                let roles = claim(user(caller)?.claims, "roles")?;
-                holds(
-                    wanted
-                        .iter()
-                        .all(|wanted| texts(roles).any(|role| role == wanted)),
-                )
-            }
+            Self::AnyRole(_) => "any_role",
+            Self::AllRoles(_) => "all_roles",
+            Self::Organization(_) => "organization",
+            Self::AnyOrganizationRole { .. } => "any_organization_role",
+            Self::Scope(_) => "scope",
+            Self::Sub(_) => "sub",
+            Self::Email(..) => "email",
+            Self::EmailDomain(..) => "email_domain",
+            Self::HfUser(_) => "hf_user",
+            Self::HfOrg(..) => "hf_org",
+            Self::Ip(_) => "ip",
+            Self::Claim { .. } => "claim",
+        }
+    }
+
+    /// The claims that it reads.
+    pub fn needed_claims(&self) -> Vec<ClaimPath> {
+        let paths: &[&str] = match self {
+            Self::AnyRole(_) | Self::AllRoles(_) => &["roles"],
+            Self::Organization(_) => &["organizations"],
+            Self::AnyOrganizationRole { .. } => &["organization_roles"],
+            Self::Scope(_) | Self::Sub(_) | Self::Ip(_) => &[],
+            Self::Email(_, EmailProof::None) | Self::EmailDomain(_, EmailProof::None) => &["email"],
+            Self::Email(_, EmailProof::HuggingFace) | Self::EmailDomain(_, EmailProof::HuggingFace) => &[
+                "email",
+                "identities.huggingface.details.rawData.email",
+                "identities.huggingface.details.rawData.email_verified",
+            ],
+            Self::HfUser(_) => &["identities.huggingface.userId"],
+            Self::HfOrg(_, OrganizationProof::None) => &["identities.huggingface.details.rawData.orgs"],
+            Self::HfOrg(_, OrganizationProof::Asked) => &[
+                "identities.huggingface.details.rawData.orgs",
+                "identities.huggingface.orgs_checked_at",
+            ],
+            Self::Claim { path, .. } => return vec![path.clone()],
+        };
+        paths.iter().filter_map(|path| path.parse().ok()).collect()
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted =
+            |texts: &[String], last: &str| listed(texts.iter().map(|text| format!("{text:?}")), last);
+        match self {
+            Self::AnyRole(roles) => write!(formatter, "role {}", quoted(roles, "or")),
+            Self::AllRoles(roles) => write!(formatter, "role {}", quoted(roles, "and")),
+            Self::Organization(id) => write!(formatter, "member of organization {id:?}"),
             Self::AnyOrganizationRole { roles, organization } => {
-                let user = user(caller)?;
-                let held = claim(user.claims, "organization_roles")?;
-                let mut pairs = texts(held).filter_map(|pair| pair.split_once(':'));
-                holds(pairs.any(|(id, role)| {
-                    organization.as_ref().is_none_or(|wanted| wanted == id)
-                        // A token for one organization carries no role into another.
-                        && user.organization.is_none_or(|token| token == id)
-                        && roles.iter().any(|wanted| wanted == role)
-                }))
-            }
-            Self::Email(addresses, proof) => {
-                let address = email(user(caller)?.claims, *proof)?;
-                holds(addresses.iter().any(|wanted| is_same_address(wanted, address)))
-            }
-            Self::EmailDomain(domains, proof) => {
-                let (_, domain) = email(user(caller)?.claims, *proof)?;
-                holds(domains.iter().any(|wanted| wanted.eq_ignore_ascii_case(domain)))
-            }
-            Self::HfUser(ids) => {
-                let account = hugging_face(user(caller)?.claims)?;
-                let id = account.get("userId").and_then(Value::as_str).ok_or(Why::Absent)?;
-                holds(ids.iter().any(|wanted| wanted == id))
-            }
-            Self::HfOrg(wanted, proof) => {
-                let account = hugging_face(user(caller)?.claims)?;
-                if *proof == OrganizationProof::Asked {
-                    match account.get("orgs_checked_at").and_then(Value::as_u64) {
-                        None => return Err(Why::Absent),
-                        Some(0) => return Err(Why::NotAsked),
-                        Some(_) => {}
-                    }
+                write!(formatter, "organization role {}", quoted(roles, "or"))?;
+                match organization {
+                    Some(id) => write!(formatter, " in {id:?}"),
+                    None => formatter.write_str(" in any organization"),
                 }
-                let organizations = account.pointer("/details/rawData/orgs").and_then(Value::as_array);
-                let organizations = organizations.ok_or(Why::Absent)?;
-                holds(
-                    wanted
-                        .iter()
-                        .any(|wanted| organizations.iter().any(|held| is_organization(held, wanted))),
+            }
+            Self::Scope(scopes) => write!(formatter, "access token with scope {}", quoted(scopes, "and")),
+            Self::Sub(ids) => write!(formatter, "ID {}", quoted(ids, "or")),
+            Self::Email(addresses, _) => write!(formatter, "e-mail address {}", quoted(addresses, "or")),
+            Self::EmailDomain(domains, _) => write!(formatter, "e-mail address at {}", quoted(domains, "or")),
+            Self::HfUser(ids) => write!(formatter, "Hugging Face user {}", quoted(ids, "or")),
+            Self::HfOrg(organizations, _) => {
+                write!(
+                    formatter,
+                    "Hugging Face organization {}",
+                    quoted(organizations, "or")
                 )
+            }
+            Self::Ip(networks) => {
+                let networks = networks.iter().map(ToString::to_string);
+                write!(formatter, "address in {}", listed(networks, "or"))
             }
             Self::Claim { path, any_of } => {
-                let value = user(caller)?.claims.at(path).ok_or(Why::Absent)?;
-                holds(items(value).any(|item| any_of.contains(item)))
+                let values = any_of.iter().map(ToString::to_string);
+                write!(formatter, "claim {path} is {}", listed(values, "or"))
             }
         }
     }
 }
 
-fn holds(holds: bool) -> Result<(), Why> {
-    if holds { Ok(()) } else { Err(Why::Differs) }
-}
-
-fn subject<'a>(caller: &Caller<'a>) -> &'a str {
-    match caller {
-        Caller::Nobody => "",
-        Caller::User(user) => user.subject,
-        Caller::Machine(machine) => machine.client_id,
+/// `a`, `a or b`, `a, b or c`; of a long list its beginning.
+fn listed(items: impl ExactSizeIterator<Item = String>, last: &str) -> String {
+    const SHOWN: usize = 6;
+    let total = items.len();
+    let mut shown: Vec<String> = items.take(SHOWN).collect();
+    if total > SHOWN {
+        shown.pop();
+        shown.push(format!("{} more", total.saturating_sub(shown.len())));
     }
-}
-
-fn scopes<'a>(caller: &Caller<'a>) -> Option<&'a [String]> {
-    match caller {
-        Caller::Nobody => None,
-        Caller::User(user) => user.scopes,
-        Caller::Machine(machine) => Some(machine.scopes),
+    match shown.split_last() {
+        Some((end, rest)) if !rest.is_empty() => format!("{} {last} {end}", rest.join(", ")),
+        Some((only, _)) => only.clone(),
+        None => String::new(),
     }
-}
-
-fn user<'a, 'c>(caller: &'a Caller<'c>) -> Result<&'a User<'c>, Why> {
-    match caller {
-        Caller::Nobody => Err(Why::Nobody),
-        Caller::User(user) => Ok(user),
-        Caller::Machine(_) => Err(Why::Program),
-    }
-}
-
-/// A claim of the outermost level; `null` is none.
-fn claim<'a>(claims: &'a Claims, name: &str) -> Result<&'a Value, Why> {
-    let value = claims.members().get(name);
-    value.filter(|value| !value.is_null()).ok_or(Why::Absent)
-}
-
-/// The items of a list; of anything else itself.
-fn items(value: &Value) -> std::slice::Iter<'_, Value> {
-    value
-        .as_array()
-        .map_or_else(|| std::slice::from_ref(value).iter(), |items| items.iter())
-}
-
-fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    items(value).filter_map(Value::as_str)
-}
-
-/// The Hugging Face account that Logto knows of.
-fn hugging_face(claims: &Claims) -> Result<&Value, Why> {
-    let account = claim(claims, "identities")?.get("huggingface");
-    account.filter(|account| account.is_object()).ok_or(Why::Absent)
-}
-
-/// The user's address in two parts, when it may be relied on as far as `proof` says.
-fn email(claims: &Claims, proof: EmailProof) -> Result<(&str, &str), Why> {
-    let address = claim(claims, "email")?.as_str().ok_or(Why::Absent)?;
-    if proof == EmailProof::HuggingFace {
-        // Whether there is an account must be known; an account of which nothing else is known proves nothing.
-        let identities = claim(claims, "identities")?.as_object().ok_or(Why::Absent)?;
-        if let Some(account) = identities.get("huggingface") {
-            let raw = account.pointer("/details/rawData");
-            let is_verified = raw.and_then(|raw| raw.get("email_verified")) == Some(&Value::Bool(true));
-            let is_same = raw.and_then(|raw| raw.get("email")).and_then(Value::as_str) == Some(address);
-            if !is_verified || !is_same {
-                return Err(Why::Unverified);
-            }
-        }
-    }
-    // The last `@`: all before it may be quoted text.
-    address.rsplit_once('@').ok_or(Why::Differs)
-}
-
-fn is_same_address(wanted: &str, (local, domain): (&str, &str)) -> bool {
-    wanted
-        .rsplit_once('@')
-        .is_some_and(|(wanted, at)| wanted == local && at.eq_ignore_ascii_case(domain))
-}
-
-/// Whether an organization of a Hugging Face account is the wanted one. A text that looks like an ID is never compared with a
-/// name, which anybody may choose.
-fn is_organization(held: &Value, wanted: &str) -> bool {
-    let is_id = wanted.len() == HUGGING_FACE_ID && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let member = if is_id { "sub" } else { "preferred_username" };
-    held.get(member).and_then(Value::as_str) == Some(wanted)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! read differently falls under no rule that opens anything.
 
 mod caller;
+mod check;
 mod condition;
 mod decide;
 mod host;
@@ -17,12 +18,13 @@ mod route;
 mod table;
 
 pub use caller::{Caller, Machine, RequestFacts, User};
-pub use condition::Why;
+pub use check::Why;
+pub use condition::{Condition, EmailProof, OrganizationProof};
 pub use decide::{Decision, Permit, Reason, Refusal, decide, permit_preflight};
 pub use host::{HostPattern, HostPatternError};
 pub use methods::Methods;
 pub use paths::TooManyCombinations;
 pub use pattern::{PathPattern, PatternError};
-pub use requirement::{Condition, EmailProof, OrganizationProof, Requirement, Unmet};
+pub use requirement::{Requirement, Unmet};
 pub use route::{Access, Route, Unauthenticated};
 pub use table::{Matched, RouteConflict, RouteTable};

@@ -1,7 +1,7 @@
 //! The identity assertion on a request that may pass.
 
-use super::authenticate::Standing;
-use super::pipeline::Gate;
+use super::gate::Gate;
+use super::standing::Standing;
 use crate::identity::Asserted;
 use crate::policy::Permit;
 use crate::upstream::UpstreamRequest;

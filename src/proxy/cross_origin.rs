@@ -4,11 +4,12 @@
 //! that it answers, the proxy's own refusals and failures included: a script that may not read a 401 cannot tell it from a
 //! broken network. None of it lets a request pass.
 
-use super::authenticate::Standing;
 use super::forward::Outbound;
-use super::pipeline::{Gate, Next};
+use super::gate::Gate;
+use super::next::Next;
 use super::record::Record;
 use super::respond;
+use super::standing::Standing;
 use crate::http::body::Body;
 use crate::http::cors::{CorsGrant, CorsPolicy, Preflight};
 use crate::pages::answer;

@@ -1,7 +1,7 @@
 //! What policy is told of a request, and the one thing that is settled before anyone asks who sent it: whether its path can be
 //! judged at all.
 
-use super::pipeline::Gate;
+use super::gate::Gate;
 use crate::http::Ambiguity;
 use crate::policy::{Matched, RequestFacts};
 use crate::request::CleanRequest;

@@ -1,79 +1,30 @@
 //! The steps of a request, in order, on one screen.
 
-use super::authenticate::{Standing, authenticate};
+use super::authenticate::authenticate;
 use super::bearer;
-use super::counters::RouteCounters;
+use super::challenge;
 use super::cross_origin;
 use super::facts::facts;
 use super::forward::Outbound;
-use super::record::{AccessLog, Record};
+use super::gate::Gate;
+use super::next::Next;
+use super::record::Record;
 use super::respond;
-use super::route_settings::SettingsTable;
+use super::standing::Standing;
 use super::tokens::note_absent;
-use crate::bearer::Bearers;
-use crate::clock::Clock;
-use crate::endpoints::{Endpoints, forward_auth};
+use crate::endpoints::forward_auth;
 use crate::http::body::Body;
-use crate::identity::{Claims, HeaderRules, ProjectedHeaders};
-use crate::policy::{Decision, Reason, Refusal, RouteTable, Why, decide};
-use crate::recheck::Rechecks;
-use crate::request::{CheckForm, CleanRequest, RawRequest, Reject, Sanitizer};
-use crate::session::{SessionCookies, SessionView};
+use crate::identity::{Claims, ProjectedHeaders};
+use crate::policy::{Decision, Reason, Refusal, Why, decide};
+use crate::request::{CheckForm, CleanRequest, RawRequest, Reject};
+use crate::session::SessionView;
 use crate::streams::ConnectionStreams;
-use crate::telemetry::Metrics;
 use crate::telemetry::metrics::Fate;
-use crate::tokens::{Found, Tokens};
-use crate::upstream::{Pools, Upstreams};
+use crate::tokens::Found;
+use crate::upstream::Pools;
 use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
-use std::pin::Pin;
 use std::sync::Arc;
-
-/// All that a request meets on its way, compiled from one configuration. A request takes it once and keeps it,
-/// so a reload never changes the rules under a request.
-#[derive(Debug)]
-pub struct Gate {
-    /// Raw to clean.
-    pub sanitizer: Sanitizer,
-    /// The proxy's own URLs.
-    pub endpoints: Endpoints,
-    /// The session cookies.
-    pub cookies: Arc<SessionCookies>,
-    /// Whose bearer tokens are whose; `None` where no route takes any.
-    pub bearers: Option<Bearers>,
-    /// Asking Logto whether sessions still hold.
-    pub rechecks: Arc<Rechecks>,
-    /// Who may pass where.
-    pub routes: RouteTable,
-    /// How what may pass is treated, by route.
-    pub settings: SettingsTable,
-    /// The callers' tokens, for upstreams that get them.
-    pub tokens: Tokens,
-    /// What the upstream is told.
-    pub header_rules: Arc<HeaderRules>,
-    /// How upstreams are reached. A worker whose pools were made for others makes new ones.
-    pub upstreams: Arc<Upstreams>,
-    /// What is logged of each request.
-    pub access_log: AccessLog,
-    /// Where requests are counted, by route.
-    pub counters: RouteCounters,
-    /// Everything else that is counted.
-    pub metrics: Metrics,
-    /// The time.
-    pub clock: Clock,
-}
-
-/// Where a request goes once it has been judged.
-#[allow(clippy::large_enum_variant, reason = "the large one is the usual one")]
-pub(super) enum Next<'a> {
-    /// Nowhere: this is its answer.
-    Answered(Response<Body>),
-    /// To one of the proxy's own endpoints, to a sign-in, or to Logto first. Boxed, for it would take the room of many a
-    /// forwarded request.
-    Own(Pin<Box<dyn Future<Output = Response<Body>> + Send + 'a>>),
-    /// To the upstream.
-    Upstream(Outbound, Record),
-}
 
 impl Gate {
     /// Takes a request from raw to its answer. `pools` belong to the worker that serves the connection and are made
@@ -308,7 +259,7 @@ impl Gate {
                     )
                     .await;
                     if takes_bearer {
-                        bearer::offer(&mut response);
+                        challenge::offer(&mut response);
                     }
                     standing.clear_refused(&self.cookies, clean.headers(), response.headers_mut());
                     record.finish(response)

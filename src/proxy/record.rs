@@ -2,49 +2,17 @@
 //!
 //! Queries are left out, since codes and states travel in them; so are cookies and tokens, always.
 
-use super::authenticate::Standing;
+use super::access_log::AccessLog;
+use super::standing::Standing;
 use crate::clock::monotonic;
-use crate::hex::hex;
 use crate::http::body::Body;
 use crate::policy::Route;
 use crate::request::{CleanRequest, RawRequest};
 use crate::telemetry::metrics::{Fate, RequestCounter};
 use ::http::{HeaderValue, Method, Response};
 use http_body::Body as _;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// What the access log says: `log.access` and `log.subject`.
-#[derive(Debug, Clone, Copy)]
-pub struct AccessLog {
-    /// Whether there is one.
-    pub enabled: bool,
-    /// How users appear in it.
-    pub subject: SubjectInLog,
-}
-
-/// How users appear in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SubjectInLog {
-    /// As the Logto user id.
-    Plain,
-    /// As the first 16 hexadecimal digits of its SHA-256.
-    Hashed,
-    /// Not at all.
-    Off,
-}
-
-impl AccessLog {
-    /// A user's ID as the log may have it.
-    pub(super) fn shown(self, subject: &str) -> Option<String> {
-        match self.subject {
-            SubjectInLog::Plain => Some(subject.to_owned()),
-            SubjectInLog::Hashed => Some(hashed(subject)),
-            SubjectInLog::Off => None,
-        }
-    }
-}
 
 /// What is known of one request while it is being served.
 #[derive(Debug)]
@@ -155,11 +123,6 @@ impl Record {
             })
         })
     }
-}
-
-fn hashed(subject: &str) -> String {
-    let digest = Sha256::digest(subject.as_bytes());
-    hex(digest.get(..8).unwrap_or(&digest))
 }
 
 /// Writes the line when it is dropped.

@@ -1,7 +1,7 @@
 //! The proxy's own words on the way of a proxied request: refusals, 401, upstream failures, renewed cookies.
 
-use super::authenticate::Standing;
-use super::bearer;
+use super::challenge;
+use super::standing::Standing;
 use crate::bearer::BearerError;
 use crate::endpoints::Endpoints;
 use crate::http::body::Body;
@@ -97,7 +97,7 @@ pub(super) fn refused(
         answer::json(StatusCode::FORBIDDEN, &document)
     };
     if standing.token.is_some() {
-        bearer::explain_refusal(response.headers_mut(), refusal);
+        challenge::name_missing_scopes(response.headers_mut(), refusal);
     }
     if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
         grpc.reword(&mut response, "this account has no access");
@@ -249,7 +249,7 @@ impl FailureReply {
     pub(super) fn over(&self, endpoints: &Endpoints) -> Response<Body> {
         let mut response = if self.by_token {
             let error = BearerError::InvalidToken { check: "revoked" };
-            bearer::answer(&error, self.is_head, self.grpc)
+            challenge::refusal(&error, self.is_head, self.grpc)
         } else {
             let mut response = endpoints.unauthenticated_at(self.referer.as_ref(), self.is_head, false);
             if let Some(grpc) = self.grpc {

@@ -3,9 +3,9 @@
 //! Promises that tokens come from the session which the request passes because of: a caller without one, be it nobody or somebody
 //! by a bearer token, has none, and is refused where the route insists on them of whoever is known.
 
-use super::authenticate::Standing;
-use super::pipeline::Gate;
+use super::gate::Gate;
 use super::record::Record;
+use super::standing::Standing;
 use crate::http::body::Body;
 use crate::identity::TokenHeaders;
 use crate::policy::{Permit, Route};

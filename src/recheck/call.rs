@@ -1,12 +1,12 @@
 //! The one call about a session: whoever leads makes it, for this process and, through the store, for all replicas.
 
-use super::kept::Want;
+use super::kept::{Ground, Want};
 use super::ledger::{Flight, Pause, Paused, Settled, Ticket};
 use super::{Outcome, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::identity::Claims;
 use crate::logto::{
-    CheckFailure, LogtoError, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict, Verified,
+    CheckFailure, LogtoError, LogtoErrorKind, RefreshFailure, RefreshRequest, Refreshed, Verdict,
 };
 use crate::secret::SecretText;
 use crate::session::session::Confirmation;
@@ -29,7 +29,7 @@ const REPEATS: [Duration; 3] = [
 const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How far a replica's clock may be ahead.
-const MOST_AHEAD: Duration = Duration::from_secs(30);
+pub(super) const MOST_AHEAD: Duration = Duration::from_secs(30);
 
 /// How far a session's moment may run ahead because it was asked about several times in a second.
 const MOST_DRIFT: Duration = Duration::from_secs(10);
@@ -52,15 +52,21 @@ impl From<Outcome> for Answer {
 impl Rechecks {
     /// Begins the call in a task of its own, which no browser that leaves can stop. With something wanted Logto is asked in any
     /// case.
-    pub(super) fn begin(self: &Arc<Self>, ticket: Ticket, view: &SessionView, wants: Vec<Want>) -> Flight {
+    pub(super) fn begin(self: &Arc<Self>, mut ticket: Ticket, view: &SessionView) -> Flight {
         let flight = ticket.flight();
+        let now = self.clock.now();
+        // Somebody may have waited for one that has come meanwhile.
+        ticket
+            .wants
+            .retain(|want| self.token(view, want, now).is_wanting(now));
         let rechecks = Arc::clone(self);
         let presented = Arc::new(view.to_session());
         let base = ticket.newer.clone().unwrap_or_else(|| Arc::clone(&presented));
         drop(self.tasks.spawn(async move {
             let unproved_token = ticket.unproved_token.clone();
-            let settled = rechecks.settle(&presented, base, unproved_token, &wants).await;
-            rechecks.without(presented.id(), &wants, rechecks.clock.now());
+            let wants = &ticket.wants;
+            let settled = rechecks.settle(&presented, base, unproved_token, wants).await;
+            rechecks.without(presented.id(), wants, rechecks.clock.now());
             rechecks.metrics.recheck(settled.outcome.as_str());
             rechecks.ledger.settle(ticket, settled);
         }));
@@ -213,12 +219,19 @@ impl Rechecks {
             }
         }
         match result {
-            Ok(refreshed) => match self.after_refresh(base, &refreshed, wants).await {
-                Ok(token) => {
-                    Outcome::Confirmed(Arc::new(self.refreshed(base, refreshed, token, at).await)).into()
+            Ok(refreshed) => {
+                let claims = told(base, &refreshed);
+                let ground = Ground::new(at, &claims.keep_only(&self.kept_claims));
+                let given = self.after_refresh(base.id(), &refreshed, ground, wants, (begun, now));
+                match given.await {
+                    Ok(token) => {
+                        let access_token = &refreshed.access_token;
+                        let session = self.refreshed(base, claims, access_token, token, at).await;
+                        Outcome::Confirmed(Arc::new(session)).into()
+                    }
+                    Err(cause) => Outcome::Ended(cause).into(),
                 }
-                Err(cause) => Outcome::Ended(cause).into(),
-            },
+            }
             Err(failure) => match failure.verdict {
                 Verdict::Refused => Outcome::Ended(Cause::RefreshRefused).into(),
                 Verdict::OtherUser => Outcome::Ended(Cause::OtherUser).into(),
@@ -236,21 +249,14 @@ impl Rechecks {
     async fn refreshed(
         &self,
         base: &Session,
-        refreshed: Verified<Refreshed>,
+        claims: Claims,
+        access_token: &SecretText,
         token: SecretText,
         at: UnixSeconds,
     ) -> Session {
-        let refreshed = refreshed.into_inner();
-        let claims = if refreshed.complete {
-            refreshed.claims
-        } else {
-            // Userinfo was away: what only it tells stays as it was.
-            let mut members = base.claims().members().clone();
-            members.extend(refreshed.claims);
-            members
-        };
+        let before = Some(base.claims());
         let claims = self
-            .with_organizations(claims, &refreshed.access_token, Some(base.claims()))
+            .with_organizations(claims.into_members(), access_token, before)
             .await;
         self.confirmed(base, Claims::new(claims), Some(token), at)
     }
@@ -307,8 +313,24 @@ impl Rechecks {
         if base.checked_at() < now.plus(MOST_AHEAD) {
             after = after.max(base.checked_at().plus(second));
         }
-        after.min(now.plus(MOST_AHEAD))
+        let after = after.min(now.plus(MOST_AHEAD));
+        if after > now {
+            let until = after.plus(self.limits.recheck);
+            self.ledger.answering(base.id(), after, asked, until, now);
+        }
+        after
     }
+}
+
+/// What Logto says of the user. Where userinfo was away, what only it tells stays as it was.
+fn told(base: &Session, refreshed: &Refreshed) -> Claims {
+    let claims = refreshed.claims.clone();
+    if refreshed.complete {
+        return Claims::new(claims);
+    }
+    let mut members = base.claims().members().clone();
+    members.extend(claims);
+    Claims::new(members)
 }
 
 /// Says why Logto did not answer. Of calls that were held back it was told when the first of them was: in an outage there is

@@ -1,23 +1,26 @@
 //! The tokens that Logto gave for sessions, while they live: what upstreams are handed.
 //!
-//! Promises that a token is given out for the session it was issued to and no other, only while it lives, and that what Logto
-//! would not give is not asked for again at once. Bounded: the sessions whose tokens end first are dropped first. In memory
-//! alone: a restart asks Logto again. Refuses to know who may have which token.
+//! Promises that a token is given out for the session it was issued to and no other, only while it lives, and only while Logto
+//! says of the user what it said when it issued the token; that what Logto would not give is not asked for again at once.
+//! Bounded: the sessions whose tokens end first are dropped first. In memory alone: a restart asks Logto again. Refuses to know
+//! who may have which token.
 
 use crate::clock::UnixSeconds;
+use crate::identity::Claims;
 use crate::secret::SecretText;
 use crate::session::SessionId;
 use crate::store::expiring::Expiring;
 use bytes::Bytes;
 use http::HeaderValue;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Most sessions with tokens.
 const MOST_SESSIONS: usize = 10_000;
 /// Most different tokens of one session.
-const MOST_OF_A_SESSION: usize = 32;
+pub(super) const MOST_OF_A_SESSION: usize = 32;
 /// A token is replaced when less than this is left of its life, so that the upstream has a minute to use it.
 const AHEAD: Duration = Duration::from_secs(90);
 /// The life of a token of which Logto does not say how long it lives.
@@ -140,9 +143,31 @@ impl Held {
     }
 }
 
+/// What Logto said of the user, and when: what a token stands on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ground {
+    confirmed_at: UnixSeconds,
+    said: u64,
+}
+
+impl Ground {
+    /// Of claims as a session keeps them. What third parties say changes no token of Logto's.
+    pub(super) fn new(confirmed_at: UnixSeconds, claims: &Claims) -> Self {
+        let mut members = claims.members().clone();
+        members.remove("identities");
+        let mut hasher = DefaultHasher::new();
+        Claims::new(members).to_json().hash(&mut hasher);
+        Self {
+            confirmed_at,
+            said: hasher.finish(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     want: Want,
+    ground: Option<Ground>,
     token: Option<Token>,
     lack: Option<(Lack, UnixSeconds)>,
 }
@@ -160,23 +185,47 @@ impl Default for KeptTokens {
 impl KeptTokens {
     /// What is known of one.
     pub(super) fn get(&self, session: SessionId, want: &Want, now: UnixSeconds) -> Held {
+        self.get_since(session, want, UnixSeconds::default(), now)
+            .unwrap_or_default()
+    }
+
+    /// The same for a session that was confirmed then; `None` when what is known is from before that, so that
+    /// [`Self::stand`] has to say first whether it still holds.
+    pub(super) fn get_since(
+        &self,
+        session: SessionId,
+        want: &Want,
+        confirmed_at: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Option<Held> {
         let sessions = self.lock();
         let entry = sessions
             .get(&session, now)
             .and_then(|entries| entries.iter().find(|entry| entry.want == *want));
         let Some(entry) = entry else {
-            return Held::default();
+            return Some(Held::default());
         };
-        Held {
+        if entry.is_before(confirmed_at) {
+            return None;
+        }
+        Some(Held {
             token: entry.token.clone().filter(|token| token.lives(now)),
             lack: entry.lack.filter(|(_, until)| now < *until).map(|(lack, _)| lack),
-        }
+        })
     }
 
     /// Keeps a token in place of the one before.
-    pub(super) fn keep(&self, session: SessionId, want: Want, token: Token, now: UnixSeconds) {
+    pub(super) fn keep(
+        &self,
+        session: SessionId,
+        want: Want,
+        token: Token,
+        ground: Ground,
+        now: UnixSeconds,
+    ) {
         self.change(session, want, now, |entry| {
             entry.token = Some(token);
+            entry.ground = Some(ground);
             entry.lack = None;
         });
     }
@@ -186,12 +235,13 @@ impl KeptTokens {
         &self,
         session: SessionId,
         want: Want,
-        lack: Lack,
-        pause: Duration,
+        (lack, pause): (Lack, Duration),
+        ground: Option<Ground>,
         now: UnixSeconds,
     ) {
         self.change(session, want, now, |entry| {
             entry.lack = Some((lack, now.plus(pause)));
+            entry.ground = entry.ground.or(ground);
             if lack == Lack::NotGranted {
                 entry.token = None;
             }
@@ -206,9 +256,18 @@ impl KeptTokens {
         });
     }
 
-    /// Forgets what stands for something that the user may have lost.
-    pub(super) fn forget_for_resources(&self, session: SessionId, now: UnixSeconds) {
-        self.retain(session, now, |entry| !matches!(entry.want, Want::For { .. }));
+    /// A session was confirmed with these claims, here or by another replica: forgets what was issued on other ones before.
+    /// Somebody who lost a role or left an organization is not to go on with a token of before.
+    pub(super) fn stand(&self, session: SessionId, ground: Ground, now: UnixSeconds) {
+        self.retain(session, now, |entry| match &mut entry.ground {
+            Some(former) if former.confirmed_at > ground.confirmed_at => true,
+            Some(former) if former.said == ground.said => {
+                *former = ground;
+                true
+            }
+            Some(_) => entry.want == Want::Access,
+            None => true,
+        });
     }
 
     /// Forgets all of a session.
@@ -216,10 +275,10 @@ impl KeptTokens {
         self.lock().remove(&session);
     }
 
-    fn retain(&self, session: SessionId, now: UnixSeconds, keep: impl FnMut(&Entry) -> bool) {
+    fn retain(&self, session: SessionId, now: UnixSeconds, keep: impl FnMut(&mut Entry) -> bool) {
         let mut sessions = self.lock();
         let mut entries = sessions.remove(&session).unwrap_or_default();
-        entries.retain(keep);
+        entries.retain_mut(keep);
         put(&mut sessions, session, entries, now);
     }
 
@@ -231,14 +290,19 @@ impl KeptTokens {
             Some(place) => entries.swap_remove(place),
             None => Entry {
                 want,
+                ground: None,
                 token: None,
                 lack: None,
             },
         };
         change(&mut entry);
-        if entries.len() < MOST_OF_A_SESSION {
-            entries.push(entry);
+        if entries.len() >= MOST_OF_A_SESSION {
+            let first = entries.iter().enumerate().min_by_key(|(_, entry)| entry.end());
+            if let Some(first) = first.map(|(place, _)| place) {
+                entries.swap_remove(first);
+            }
         }
+        entries.push(entry);
         put(&mut sessions, session, entries, now);
     }
 
@@ -260,6 +324,12 @@ fn put(
 }
 
 impl Entry {
+    /// Whether it has to be compared with what Logto said then. What the opaque token opens tells its own.
+    fn is_before(&self, confirmed_at: UnixSeconds) -> bool {
+        let is_before = |ground: &Ground| ground.confirmed_at < confirmed_at;
+        self.want != Want::Access && self.ground.as_ref().is_some_and(is_before)
+    }
+
     fn end(&self) -> UnixSeconds {
         let token = self.token.as_ref().map(|token| token.expires);
         let lack = self.lack.map(|(_, until)| until);
@@ -268,126 +338,4 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    fn at(seconds: u64) -> UnixSeconds {
-        UnixSeconds::new(1_000_000 + seconds)
-    }
-
-    /// Another one each time.
-    fn id() -> SessionId {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        SessionId::from_bytes(bytes)
-    }
-
-    fn token(text: &str, life: u64) -> Token {
-        Token::living(&SecretText::new(text.to_owned()), at(0), Some(life)).unwrap()
-    }
-
-    fn want(organization: &str) -> Want {
-        Want::For {
-            resource: None,
-            organization: Some(organization.to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_token_is_given_to_its_session_while_it_lives() {
-        let kept = KeptTokens::default();
-        let (one, other) = (id(), id());
-        kept.keep(one, Want::Access, token("abc", 600), at(0));
-        let held = kept.get(one, &Want::Access, at(1));
-        assert_eq!(held.token.as_ref().unwrap().raw(), "abc");
-        assert_eq!(held.token.as_ref().unwrap().bearer(), "Bearer abc");
-        assert!(!held.is_wanting(at(1)) && held.is_wanting(at(511)));
-        assert!(kept.get(one, &Want::Id, at(1)).is_wanting(at(1)));
-        assert!(kept.get(other, &Want::Access, at(1)).token.is_none());
-        assert!(kept.get(one, &Want::Access, at(599)).token.is_some());
-        // Also when another one of the session lives on.
-        kept.keep(one, Want::Id, token("def", 900), at(0));
-        assert!(kept.get(one, &Want::Access, at(600)).token.is_none());
-        assert!(kept.get(one, &Want::Id, at(600)).token.is_some());
-        assert!(kept.get(one, &Want::Id, at(900)).token.is_none());
-        kept.forget_session(one);
-        assert!(kept.get(one, &Want::Access, at(1)).token.is_none());
-    }
-
-    #[test]
-    fn a_short_life_is_used_to_its_half() {
-        let token = token("abc", 60);
-        assert!(!token.is_due(at(29)) && token.is_due(at(31)));
-    }
-
-    #[test]
-    fn a_refusal_is_remembered_for_a_while_and_an_outage_takes_nothing_away() {
-        let kept = KeptTokens::default();
-        let session = id();
-        kept.keep(session, want("a"), token("abc", 60), at(0));
-        kept.lacks(
-            session,
-            want("a"),
-            Lack::Unavailable,
-            Duration::from_secs(5),
-            at(40),
-        );
-        let held = kept.get(session, &want("a"), at(41));
-        assert!(held.token.is_some() && held.lack == Some(Lack::Unavailable) && !held.is_wanting(at(41)));
-        assert!(kept.get(session, &want("a"), at(45)).is_wanting(at(45)));
-        kept.lacks(
-            session,
-            want("a"),
-            Lack::NotGranted,
-            Duration::from_secs(60),
-            at(45),
-        );
-        let held = kept.get(session, &want("a"), at(46));
-        assert!(held.token.is_none() && held.lack == Some(Lack::NotGranted) && !held.is_wanting(at(46)));
-        assert!(kept.get(session, &want("a"), at(105)).is_wanting(at(105)));
-    }
-
-    #[test]
-    fn what_may_be_lost_with_a_role_is_forgotten_alone() {
-        let kept = KeptTokens::default();
-        let session = id();
-        kept.keep(session, Want::Access, token("a", 600), at(0));
-        kept.keep(session, want("a"), token("b", 600), at(0));
-        kept.forget_for_resources(session, at(1));
-        assert!(kept.get(session, &Want::Access, at(1)).token.is_some());
-        assert!(kept.get(session, &want("a"), at(1)).token.is_none());
-        kept.forget(session, &Want::Access, &token("former", 600), at(1));
-        assert!(kept.get(session, &Want::Access, at(1)).token.is_some());
-        kept.forget(session, &Want::Access, &token("a", 600), at(1));
-        assert!(kept.get(session, &Want::Access, at(1)).token.is_none());
-    }
-
-    #[test]
-    fn there_are_bounds() {
-        let kept = KeptTokens::default();
-        let session = id();
-        for number in 0..100 {
-            kept.keep(session, want(&number.to_string()), token("a", 600), at(0));
-        }
-        assert_eq!(kept.lock().get(&session, at(1)).unwrap().len(), MOST_OF_A_SESSION);
-        for _ in 0..=MOST_SESSIONS {
-            kept.keep(id(), Want::Id, token("a", 700), at(0));
-        }
-        assert_eq!(kept.lock().len(), MOST_SESSIONS);
-        assert!(
-            kept.get(session, &want("1"), at(1)).token.is_none(),
-            "the first to end"
-        );
-    }
-
-    #[test]
-    fn a_token_is_never_shown_and_never_too_long() {
-        assert!(!format!("{:?}", token("abc", 1)).contains("abc"));
-        for text in ["", &"x".repeat(LONGEST + 1), "a\nb"] {
-            assert!(Token::living(&SecretText::new(text.to_owned()), at(0), None).is_none());
-        }
-        assert!(token("abc", 1).raw().is_sensitive() && token("abc", 1).bearer().is_sensitive());
-    }
-}
+mod tests;

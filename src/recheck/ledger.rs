@@ -6,11 +6,12 @@
 //! time, however many are due. Bounded: the results that would be forgotten first are dropped first. Survives a reload.
 
 use super::Outcome;
-use super::kept::KeptTokens;
+use super::kept::{KeptTokens, MOST_OF_A_SESSION, Want};
 use crate::clock::{UnixSeconds, monotonic};
 use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::session::SessionId;
+use crate::store::expiring::Expiring;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -21,6 +22,9 @@ const MOST_ENTRIES: usize = 20_000;
 
 /// Calls at once. When everybody is to be confirmed anew, the others wait for their turn.
 const MOST_CALLS: usize = 32;
+
+/// Most calls of which it is kept what they answer.
+const MOST_ANSWERS: usize = 10_000;
 
 /// Carries the outcome of a call to all who wait for it.
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ pub(super) enum Pause {
 pub struct Ledger {
     entries: Mutex<Entries>,
     calls: Semaphore,
+    /// By session: the moment of the latest call, and the latest notice that it answers.
+    answers: Mutex<Expiring<SessionId, (UnixSeconds, Option<UnixSeconds>)>>,
     /// What the calls gave.
     pub(super) kept: KeptTokens,
 }
@@ -52,6 +58,7 @@ impl Default for Ledger {
         Self {
             entries: Mutex::default(),
             calls: Semaphore::new(MOST_CALLS),
+            answers: Mutex::new(Expiring::new(MOST_ANSWERS)),
             kept: KeptTokens::default(),
         }
     }
@@ -71,6 +78,8 @@ struct Entry {
     /// A refresh token that Logto issued with an answer that could not be proved yet.
     unproved_token: Option<SecretText>,
     paused: Option<Paused>,
+    /// Tokens that those who wait for the flight want of the next one.
+    wanted: Vec<Want>,
     /// When it may be forgotten.
     end: UnixSeconds,
 }
@@ -104,6 +113,8 @@ pub(super) struct Ticket {
     pub(super) newer: Option<Arc<Session>>,
     /// To be used instead of the session's refresh token.
     pub(super) unproved_token: Option<SecretText>,
+    /// The tokens to get with it: those of whoever leads, and of those who waited until they could.
+    pub(super) wants: Vec<Want>,
     outcome: watch::Sender<Option<Outcome>>,
     begun: Instant,
 }
@@ -122,13 +133,14 @@ pub(super) struct Settled {
 
 impl Ledger {
     /// Asks what to do about a session whose cookie was confirmed at `checked_at`; `is_current` tells whether one confirmed
-    /// at a given moment needs no call now.
+    /// at a given moment needs no call now, and `wants` are the tokens that are wanted of it.
     pub(super) fn step(
         &self,
         session: SessionId,
         checked_at: UnixSeconds,
         now: UnixSeconds,
         is_current: impl Fn(UnixSeconds) -> bool,
+        wants: &[Want],
     ) -> Step {
         let mut entries = self.lock();
         entries.forget_old(now);
@@ -143,8 +155,9 @@ impl Ledger {
         }
         if let Some(entry) = known {
             let under_way = entry.flight.as_ref().filter(|flight| is_held(flight));
-            if let Some(flight) = under_way {
-                return Step::Wait(flight.clone());
+            if let Some(flight) = under_way.cloned() {
+                entries.want(session, wants);
+                return Step::Wait(flight);
             }
             let is_paused = |paused: &Paused| paused.until > now && checked_at <= paused.checked_at;
             if let Some(paused) = entry.paused.filter(is_paused) {
@@ -153,10 +166,17 @@ impl Ledger {
         }
         let newer = newer.cloned();
         let unproved_token = known.and_then(|entry| entry.unproved_token.clone());
+        let mut wants = wants.to_vec();
+        if !wants.is_empty() {
+            let others = entries.wanted(session).into_iter();
+            let others: Vec<Want> = others.filter(|want| !wants.contains(want)).collect();
+            wants.extend(others);
+        }
         let ticket = Ticket {
             session,
             newer,
             unproved_token,
+            wants,
             outcome: watch::Sender::new(None),
             begun: monotonic(),
         };
@@ -193,6 +213,32 @@ impl Ledger {
         }
     }
 
+    /// Notes that a call whose result will count as of `at`, which lies ahead, answers this notice and none after it.
+    pub(super) fn answering(
+        &self,
+        session: SessionId,
+        at: UnixSeconds,
+        notice: Option<UnixSeconds>,
+        until: UnixSeconds,
+        now: UnixSeconds,
+    ) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(session, (at, notice), until, now);
+    }
+
+    /// Whether a notice was learnt after a call was begun, though the result of that counts as of a later moment.
+    pub(super) fn is_unanswered(
+        &self,
+        session: SessionId,
+        checked_at: UnixSeconds,
+        notice: UnixSeconds,
+        now: UnixSeconds,
+    ) -> bool {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = answers.get(&session, now).filter(|(at, _)| *at == checked_at);
+        answered.is_some_and(|(_, answered)| answered.is_none_or(|answered| notice > answered))
+    }
+
     /// The last confirmed state of a session, when it is newer than a cookie's.
     pub fn newer_than(&self, session: SessionId, checked_at: UnixSeconds) -> Option<Arc<Session>> {
         let entries = self.lock();
@@ -221,6 +267,20 @@ impl Ticket {
 }
 
 impl Entries {
+    fn want(&mut self, session: SessionId, wants: &[Want]) {
+        let entry = self.by_session.entry(session).or_default();
+        for want in wants {
+            if !entry.wanted.contains(want) && entry.wanted.len() < MOST_OF_A_SESSION {
+                entry.wanted.push(want.clone());
+            }
+        }
+    }
+
+    fn wanted(&mut self, session: SessionId) -> Vec<Want> {
+        let entry = self.by_session.get_mut(&session);
+        entry.map_or_else(Vec::new, |entry| std::mem::take(&mut entry.wanted))
+    }
+
     fn begin(&mut self, session: SessionId, flight: Flight) {
         let entry = self.by_session.entry(session).or_default();
         self.by_end.remove(&(entry.end, session));

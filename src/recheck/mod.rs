@@ -26,6 +26,7 @@ use crate::session::{Cause, Session, SessionCookies, SessionView};
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use call::MOST_AHEAD;
 use ledger::{Pause, Paused, Step};
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,12 +147,15 @@ impl Rechecks {
         let is_overdue = self.freshness(view, now) == Freshness::Overdue;
         let longest = monotonic() + LONG_PATIENCE;
         for _ in 0..MOST_CALLS {
-            let mut flight = match self.ledger.step(view.id(), view.checked_at(), now, is_current) {
+            let mut flight = match self
+                .ledger
+                .step(view.id(), view.checked_at(), now, is_current, &[])
+            {
                 Step::Known(session) => {
                     self.metrics.recheck("reused");
                     return Outcome::Confirmed(session);
                 }
-                Step::Lead(ticket) => self.begin(ticket, view, Vec::new()),
+                Step::Lead(ticket) => self.begin(ticket, view),
                 Step::Wait(flight) => flight,
                 Step::Paused(Pause::NeedsSignIn) => return Outcome::NeedsSignIn,
                 Step::Paused(Pause::Unanswered) => break,
@@ -208,7 +212,11 @@ impl Rechecks {
     }
 
     fn freshness_at(&self, marks: &Marks<'_>, checked_at: UnixSeconds, now: UnixSeconds) -> Freshness {
-        let marked = self.store.revocations().recheck_due(marks, checked_at);
+        let asked_at = self.store.revocations().recheck_asked_at(marks);
+        let marked = asked_at.is_some_and(|asked| {
+            let is_near = || asked.plus(MOST_AHEAD) >= checked_at;
+            asked >= checked_at || is_near() && self.ledger.is_unanswered(marks.id, checked_at, asked, now)
+        });
         freshness(checked_at, marked, self.limits, now)
     }
 }

@@ -4,11 +4,10 @@
 //! with the refresh token that it gave, those for resources and organizations. So a refresh token is in one hand, whatever it
 //! is used for; the result has one moment, later than any before; and whoever may not have the session has no token either.
 
-use super::kept::{Held, Lack, Token, Want};
+use super::kept::{Ground, Held, Lack, Token, Want};
 use super::ledger::Step;
 use super::{LONG_PATIENCE, Outcome, PATIENCE, Rechecks};
 use crate::clock::{UnixSeconds, monotonic};
-use crate::identity::Claims;
 use crate::logto::{
     LogtoErrorKind, Refreshed, ResourceToken, ResourceTokenFailure, ResourceVerdict, SignedIn,
 };
@@ -16,14 +15,14 @@ use crate::secret::SecretText;
 use crate::session::{Cause, Session, SessionId, SessionView};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 /// Pause after a token that Logto did not give for want of an answer.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(5);
 /// Pause after one that the user may not have.
 const NOT_GRANTED_PAUSE: Duration = Duration::from_secs(60);
-/// Calls that one request waits for at most: one under way for something else, its own, and one more whose result came when it
-/// was asked for.
+/// Calls that one request waits for at most: one under way for something else, one that gets what all who waited for that want,
+/// and one more, which was begun in between to confirm the session.
 const MOST_CALLS: usize = 3;
 
 /// Which of the tokens that every refresh gives are kept.
@@ -38,7 +37,13 @@ pub struct Keeps {
 impl Rechecks {
     /// What is at hand of a token that is wanted for a session. No I/O.
     pub fn token(&self, view: &SessionView, want: &Want, now: UnixSeconds) -> Held {
-        let mut held = self.ledger.kept.get(view.id(), want, now);
+        let kept = &self.ledger.kept;
+        let known = kept.get_since(view.id(), want, view.checked_at(), now);
+        let mut held = known.unwrap_or_else(|| {
+            // Another replica has confirmed the session since.
+            kept.stand(view.id(), Ground::new(view.checked_at(), &view.claims()), now);
+            kept.get(view.id(), want, now)
+        });
         if view.refresh_token().is_none() {
             let own = view.access_token().filter(|_| *want == Want::Access);
             let own = own.and_then(|(token, expires)| Token::new(&token, now, expires));
@@ -71,24 +76,27 @@ impl Rechecks {
     ) -> Outcome {
         let longest = monotonic() + LONG_PATIENCE;
         for _ in 0..MOST_CALLS {
-            let wanting: Vec<(&Want, Held)> = wants
-                .iter()
-                .map(|want| (want, self.token(view, want, now)))
-                .filter(|(_, held)| held.is_wanting(now))
-                .collect();
+            let (mut wanting, mut is_urgent) = (Vec::new(), false);
+            for want in wants {
+                let held = self.token(view, want, now);
+                if held.is_wanting(now) {
+                    is_urgent |= held.token.is_none();
+                    wanting.push(want.clone());
+                }
+            }
             if wanting.is_empty() {
                 break;
             }
-            let mut flight = match self.ledger.step(view.id(), view.checked_at(), now, |_| false) {
-                Step::Lead(ticket) => {
-                    let wants = wanting.iter().map(|(want, _)| (*want).clone()).collect();
-                    self.begin(ticket, view, wants)
-                }
+            let step = self
+                .ledger
+                .step(view.id(), view.checked_at(), now, |_| false, &wanting);
+            let mut flight = match step {
+                Step::Lead(ticket) => self.begin(ticket, view),
                 Step::Wait(flight) => flight,
                 Step::Known(_) | Step::Paused(_) => break,
             };
             // Those that still live will do when others are long in coming.
-            let deadline = if wanting.iter().all(|(_, held)| held.token.is_some()) {
+            let deadline = if !is_urgent {
                 flight.begun + PATIENCE
             } else {
                 longest
@@ -106,54 +114,57 @@ impl Rechecks {
         self.latest(view, now)
     }
 
-    /// Keeps the tokens of a sign-in.
-    pub fn keep_signed_in(&self, session: SessionId, signed_in: &SignedIn, now: UnixSeconds) {
+    /// Keeps the tokens of a sign-in, which were asked for at `asked`.
+    pub fn keep_signed_in(&self, session: &Session, signed_in: &SignedIn, asked: UnixSeconds) {
         let id_token = (&signed_in.id_token, signed_in.id_token_expires_at);
         let access_token = (&signed_in.access_token, signed_in.expires_in);
-        self.keep_issued(session, access_token, Some(id_token), now);
+        let ground = Ground::new(session.checked_at(), session.claims());
+        self.keep_issued(session.id(), access_token, Some(id_token), ground, asked);
     }
 
+    /// What is left of a life is counted from before the call, so that none is handed out after its end.
     fn keep_issued(
         &self,
         session: SessionId,
         (access_token, expires_in): (&SecretText, Option<u64>),
         id_token: Option<(&SecretText, UnixSeconds)>,
-        now: UnixSeconds,
+        ground: Ground,
+        asked: UnixSeconds,
     ) {
         let kept = &self.ledger.kept;
         if self.keeps.access
-            && let Some(token) = Token::living(access_token, now, expires_in)
+            && let Some(token) = Token::living(access_token, asked, expires_in)
         {
-            kept.keep(session, Want::Access, token, now);
+            kept.keep(session, Want::Access, token, ground, asked);
         }
         if self.keeps.id
             && let Some((id_token, expires)) = id_token
-            && let Some(token) = Token::new(id_token, now, expires)
+            && let Some(token) = Token::new(id_token, asked, expires)
         {
-            kept.keep(session, Want::Id, token, now);
+            kept.keep(session, Want::Id, token, ground, asked);
         }
     }
 
-    /// Keeps what a refresh gave, and gets with it what else is wanted. Returns the refresh token to use from now on, or why
-    /// the session is over.
+    /// Keeps what a refresh gave that was begun at `asked`, and gets with it what else is wanted. Returns the refresh token to use
+    /// from now on, or why the session is over.
     pub(super) async fn after_refresh(
         &self,
-        base: &Session,
+        session: SessionId,
         refreshed: &Refreshed,
+        ground: Ground,
         wants: &[Want],
+        (begun, asked): (Instant, UnixSeconds),
     ) -> Result<SecretText, Cause> {
-        let (session, now) = (base.id(), self.clock.now());
+        let kept = &self.ledger.kept;
         let id_token = refreshed.id_token.as_ref();
         self.keep_issued(
             session,
             (&refreshed.access_token, refreshed.expires_in),
             id_token.map(|(token, expires)| (token, *expires)),
-            now,
+            ground,
+            asked,
         );
-        // Somebody who lost a role or left an organization is not to go on with a token of before.
-        if refreshed.complete && self.is_changed(base, refreshed) {
-            self.ledger.kept.forget_for_resources(session, now);
-        }
+        kept.stand(session, ground, self.clock.now());
         let mut refresh_token = refreshed.refresh_token.clone();
         for want in wants {
             let Want::For {
@@ -163,6 +174,11 @@ impl Rechecks {
             else {
                 continue;
             };
+            // Nobody waits any more, and other replicas wait for the end of all of it.
+            if begun.elapsed() >= LONG_PATIENCE {
+                break;
+            }
+            let asked = self.clock.now();
             let given = self
                 .resource_token(&refresh_token, resource.as_deref(), organization.as_deref())
                 .await;
@@ -170,8 +186,8 @@ impl Rechecks {
             match given {
                 Ok(given) => {
                     refresh_token = given.refresh_token;
-                    match Token::living(&given.access_token, now, given.expires_in) {
-                        Some(token) => self.ledger.kept.keep(session, want.clone(), token, now),
+                    match Token::living(&given.access_token, asked, given.expires_in) {
+                        Some(token) => kept.keep(session, want.clone(), token, ground, now),
                         None => tracing::warn!("Logto gave an access token that is too long for a header"),
                     }
                 }
@@ -180,29 +196,18 @@ impl Rechecks {
                         return Err(Cause::RefreshRefused);
                     }
                     refresh_token = failure.refresh_token.unwrap_or(refresh_token);
-                    let (lack, pause) = match failure.verdict {
+                    tracing::warn!(error = %failure.error, "an access token for an upstream was not given");
+                    let lack = match failure.verdict {
                         ResourceVerdict::Over | ResourceVerdict::NotGranted => {
                             (Lack::NotGranted, NOT_GRANTED_PAUSE)
                         }
                         ResourceVerdict::Transient => (Lack::Unavailable, UNAVAILABLE_PAUSE),
                     };
-                    tracing::warn!(error = %failure.error, "an access token for an upstream was not given");
-                    self.ledger.kept.lacks(session, want.clone(), lack, pause, now);
+                    kept.lacks(session, want.clone(), lack, Some(ground), now);
                 }
             }
         }
         Ok(refresh_token)
-    }
-
-    /// Whether Logto says something else of the user than it did. What third parties say changes no token of Logto's.
-    fn is_changed(&self, base: &Session, refreshed: &Refreshed) -> bool {
-        let claims = Claims::new(refreshed.claims.clone()).keep_only(&self.kept_claims);
-        let rest = |claims: &Claims| {
-            let mut members = claims.members().clone();
-            members.remove("identities");
-            members
-        };
-        rest(&claims) != rest(base.claims())
     }
 
     /// One such token. A lost answer is asked for again at once: Logto may have replaced the refresh token, which it forgives
@@ -236,10 +241,8 @@ impl Rechecks {
     pub(super) fn without(&self, session: SessionId, wants: &[Want], now: UnixSeconds) {
         for want in wants {
             if self.ledger.kept.get(session, want, now).is_wanting(now) {
-                let pause = UNAVAILABLE_PAUSE;
-                self.ledger
-                    .kept
-                    .lacks(session, want.clone(), Lack::Unavailable, pause, now);
+                let lack = (Lack::Unavailable, UNAVAILABLE_PAUSE);
+                self.ledger.kept.lacks(session, want.clone(), lack, None, now);
             }
         }
     }

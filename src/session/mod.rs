@@ -23,7 +23,7 @@ pub use cookie::{Presented, SessionCookies};
 pub use freshness::{Freshness, RecheckLimits, freshness};
 pub use id::SessionId;
 pub use keyring::{KeyRing, Purpose};
-pub use notice::{Cause, Effect, Notice, Scope};
+pub use notice::{Cause, Effect, Notice, OLDEST_TOKEN, Scope};
 pub use revocation::{Marks, Revocations};
 pub use session::{Confirmation, Established, Session};
 pub use settings::CookieSettings;

@@ -8,6 +8,10 @@ use crate::clock::UnixSeconds;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// How long it counts at least that all of a user's sessions were ended. It ends the user's access tokens too, which have a life
+/// of their own; none of them is taken for longer.
+pub const OLDEST_TOKEN: Duration = Duration::from_secs(7 * 86_400);
+
 /// How far ahead of this process's clock the clock of another one is believed to be.
 const MOST_AHEAD: Duration = Duration::from_secs(3600);
 

@@ -13,7 +13,7 @@ pub struct Settings {
     /// Sets this application apart from others that share the Redis or once used the file: a short text without spaces
     /// or braces, such as a hash of issuer, client and public origin.
     pub namespace: String,
-    /// How long the longest session lives; nothing is kept longer.
+    /// How long the longest session lives; nothing is kept longer but the endings that concern tokens.
     pub lifetime: Duration,
     /// Notices in force at most.
     pub most_notices: usize,

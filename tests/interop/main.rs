@@ -15,6 +15,7 @@
 mod bearer;
 mod browser;
 mod examples;
+mod front_tunnels;
 mod fronts;
 mod logout;
 mod oidc_provider;
@@ -25,6 +26,7 @@ mod replicas;
 mod sessions_page;
 mod silent;
 mod support;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     oidc_provider::add_to(&mut scenarios);
     bearer::add_to(&mut scenarios);
     refresh::add_to(&mut scenarios);
+    tokens::add_to(&mut scenarios);
     replicas::add_to(&mut scenarios);
     logout::add_to(&mut scenarios);
     outage::add_to(&mut scenarios);

@@ -3,7 +3,7 @@
 use crate::bearer::{API, call, described, jwt, register, world};
 use crate::support::proxy::APP_ID;
 use crate::support::{Wire, World, proxy, request};
-use logto_proxy::dev::provider::{AccessTokenFault, Client};
+use logto_proxy::dev::provider::{AccessTokenFault, Client, Hook, HookEvent};
 use logto_proxy::secret::SecretText;
 use logto_proxy::session::{Cause, Effect, Notice, Scope};
 use serde_json::json;
@@ -208,4 +208,34 @@ async fn a_token_opens_nothing_where_the_route_takes_none() {
         world.upstream.last().header("authorization"),
         Some("Bearer not-for-the-proxy")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_does_not_come_back_when_no_session_from_before_can_be_alive() {
+    let key = "h8GJ2tVxQ0mZk3Yw7cRd5sLp9bNfTa1E";
+    let world = described()
+        .section(&format!("[webhook]\nsigning_key = \"{key}\""))
+        .session("lifetime = \"20m\"")
+        .start()
+        .await;
+    register(&world);
+    let public = "https://app.example.com";
+    world.logto.route(public, world.address);
+    world.logto.set_hook(Hook {
+        url: format!("{public}/.logto/webhook"),
+        signing_key: SecretText::new(key.to_owned()),
+    });
+    let token = jwt(&world, Some("plain"), &[]);
+    assert_eq!(call(&world, "/api/x", &token).await.status, 200);
+    assert!(world.logto.suspend("plain"));
+    let webhook = world
+        .logto
+        .webhook(HookEvent::SuspensionUpdated, "plain")
+        .unwrap();
+    assert_eq!(world.logto.send_webhook(&webhook).await.unwrap(), 200);
+    assert_eq!(call(&world, "/api/x", &token).await.status, 401);
+    // The token lives for an hour, sessions for a third of that.
+    world.hand.advance(30 * 60);
+    world.revocations.forget_expired(world.clock.now());
+    assert_eq!(call(&world, "/api/x", &token).await.status, 401);
 }

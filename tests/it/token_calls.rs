@@ -4,7 +4,7 @@ use super::social_tokens::{RENEWABLE, hf_token, with_vault};
 use super::tokens::{API, claims, header, with_tokens};
 use crate::support::proxy::APP_ID;
 use crate::support::{Browser, World, eventually};
-use logto_proxy::dev::provider::{EndpointFault, Faults, Misbehaviour, TokenStorage};
+use logto_proxy::dev::provider::{ApiResource, EndpointFault, Faults, Misbehaviour, TokenStorage};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -213,4 +213,92 @@ async fn a_stored_token_that_its_user_took_back_is_not_handed_on_for_the_rest_of
     assert!(world.logto.forget_stored_token("admin", "huggingface"));
     world.hand.advance(901);
     assert_eq!(hf_token(&world, &mut browser).await, None);
+}
+
+/// As many as a page opens at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_come_for_other_tokens_get_theirs_with_the_next_call() {
+    let routes = (0..8).map(|number| {
+        format!(
+            "[[route]]\npath = \"/of/{number}\"\ntokens = [{{ resource = \"https://{number}.example.com\", header = \"X-Api-Token\" }}]\n"
+        )
+    });
+    let world = with_tokens()
+        .section(&routes.collect::<String>())
+        .provider(|settings| {
+            let apis =
+                (0..8).map(|number| ApiResource::new(format!("https://{number}.example.com"), Vec::new()));
+            settings.resources.extend(apis);
+        })
+        .start()
+        .await;
+    let browser = world.signed_in("admin").await;
+    world
+        .logto
+        .set_faults(refreshes(Misbehaviour::AnswerLate(Duration::from_millis(100))));
+    let requests = (0..8).map(|number| {
+        let mut browser = browser.clone();
+        async move { browser.fetch(&format!("/of/{number}")).await.status }
+    });
+    let statuses = futures_util::future::join_all(requests).await;
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    let seen = world.upstream.seen();
+    let given = seen.iter().filter(|seen| seen.header("x-api-token").is_some());
+    assert_eq!(given.count(), 8);
+    let calls = world.logto.counts().refreshes;
+    assert!(
+        calls <= 10,
+        "{calls}: one for each, and one or two for the session"
+    );
+}
+
+/// Another replica waits for a call no longer than a minute, and then uses the refresh token itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_which_nobody_waits_any_more_asks_for_nothing_further() {
+    let world = with_tokens()
+        .section(TWO)
+        .session("recheck = \"1d\"")
+        .start()
+        .await;
+    let browser = world.signed_in("admin").await;
+    world
+        .logto
+        .set_faults(refreshes(Misbehaviour::AnswerLate(Duration::from_millis(6_300))));
+    let waiting = fetch(&browser, "/two/x");
+    has_done(&world, 2).await;
+    assert_eq!(waiting.await.unwrap(), 200);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.logto.counts().refreshes, 2);
+    world.logto.set_faults(Faults::default());
+    world.hand.advance(6);
+    assert_eq!(browser.clone().fetch("/two/x").await.status, 200);
+    assert!(header(&world, "x-api-token").is_some() && header(&world, "x-org-token").is_some());
+}
+
+/// Its life begins when Logto makes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_long_on_its_way_ends_no_later() {
+    let world = with_tokens()
+        .section("[[route]]\npath = \"/own/*\"\ntokens = [{ header = \"X-Token\" }]")
+        .session("recheck = \"1d\"")
+        .start()
+        .await;
+    let mut browser = world.signed_in("admin").await;
+    world.hand.advance(3_600);
+    world.logto.set_faults(slowly());
+    let waiting = fetch(&browser, "/own/x");
+    has_done(&world, 1).await;
+    world.hand.advance(20);
+    assert_eq!(waiting.await.unwrap(), 200);
+    let waiting = fetch(&browser, "/api/x");
+    has_done(&world, 3).await;
+    world.hand.advance(20);
+    assert_eq!(waiting.await.unwrap(), 200);
+    assert!(header(&world, "authorization").is_some());
+    world.stop_provider().await;
+    world.hand.advance(3_590);
+    for (path, name) in [("/own/x", "x-token"), ("/api/x", "authorization")] {
+        assert_eq!(browser.fetch(path).await.status, 200);
+        assert_eq!(header(&world, name), None, "{path}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::world;
 use crate::bearer::BearerError;
-use crate::session::Effect;
+use crate::session::{Effect, OLDEST_TOKEN};
 use serde_json::json;
 
 #[tokio::test]
@@ -96,4 +96,32 @@ async fn a_refusal_out_of_revocation_is_no_lasting_one() {
     );
     world.hand.advance(1);
     world.present(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn none_is_taken_for_longer_than_an_ending_is_remembered() {
+    let world = world().await;
+    let lives_long = |persona| {
+        let app_id = if persona == "plain" { "another" } else { "machine" };
+        let persona = (persona == "plain").then_some("plain");
+        let token = world
+            .control
+            .access_token(app_id, persona, super::API, &[])
+            .unwrap();
+        let end = world.clock.now().plus(OLDEST_TOKEN * 4).as_u64();
+        token.claim("exp", json!(end)).sign().unwrap()
+    };
+    let (user, machine) = (lives_long("plain"), lives_long("machine"));
+    world
+        .hand
+        .advance(i64::try_from(OLDEST_TOKEN.as_secs()).unwrap() - 1);
+    let caller = world.present(&user).await.unwrap();
+    assert_eq!(
+        caller.ends_at(),
+        world.clock.now().plus(std::time::Duration::from_secs(1)),
+        "its streams, too"
+    );
+    world.hand.advance(1);
+    assert_eq!(world.refusal(&user).await, "age", "also out of the cache");
+    world.present(&machine).await.expect("nobody signs it out");
 }

@@ -62,6 +62,9 @@ pub enum Preset {
     Computed(&'static str),
 }
 
+/// What the names of the environment variables that set keys begin with.
+pub const VARIABLE_PREFIX: &str = "LOGTO_PROXY__";
+
 /// One key of `proxy.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key {
@@ -104,7 +107,7 @@ impl Key {
     pub fn variable(&self) -> String {
         format!(
             "{}{}",
-            super::env::PREFIX,
+            VARIABLE_PREFIX,
             self.path.to_ascii_uppercase().replace('.', "__")
         )
     }

@@ -1,8 +1,9 @@
 //! Each condition, and what fulfils it.
 
-use super::super::caller::Machine;
+use super::super::caller::{Caller, Machine, User};
+use super::super::check::Why;
 use super::*;
-use crate::identity::ProjectedHeaders;
+use crate::identity::{Claims, ProjectedHeaders};
 use serde_json::json;
 
 fn claims(value: Value) -> Claims {
@@ -204,6 +205,21 @@ fn hugging_face_accounts_and_organizations() {
             NO,
             NO,
         ),
+        (
+            json!([{"sub": id, "preferred_username": "lab", "pendingSSO": true}]),
+            NO,
+            NO,
+        ),
+        (
+            json!([{"sub": id, "preferred_username": "lab", "missingMFA": true}]),
+            NO,
+            NO,
+        ),
+        (
+            json!([{"sub": id, "preferred_username": "lab", "pendingSSO": false, "missingMFA": null}]),
+            Ok(()),
+            Ok(()),
+        ),
         (json!([]), NO, NO),
         (json!(null), ABSENT, ABSENT),
     ] {
@@ -366,5 +382,20 @@ fn a_program_fulfils_no_condition_on_users_and_a_session_has_no_scope() {
             Err(Why::Nobody),
             "{condition}"
         );
+    }
+}
+
+#[test]
+fn every_path_that_is_read_can_be_kept() {
+    for (condition, count) in [
+        (Condition::AnyRole(Vec::new()), 1),
+        (Condition::Email(Vec::new(), EmailProof::HuggingFace), 3),
+        (Condition::EmailDomain(Vec::new(), EmailProof::None), 1),
+        (Condition::HfUser(Vec::new()), 1),
+        (Condition::HfOrg(Vec::new(), OrganizationProof::None), 1),
+        (Condition::HfOrg(Vec::new(), OrganizationProof::Asked), 2),
+        (Condition::Sub(Vec::new()), 0),
+    ] {
+        assert_eq!(condition.needed_claims().len(), count, "{}", condition.key());
     }
 }

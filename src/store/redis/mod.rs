@@ -35,7 +35,7 @@ use super::replay::Use;
 use super::settings::Settings;
 use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
-use crate::session::{Notice, SessionId};
+use crate::session::{Notice, OLDEST_TOKEN, SessionId};
 use crate::tasks::Tasks;
 use rustls::pki_types::CertificateDer;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a publisher waits for the Redis to acknowledge. The notice stays queued all the same.
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(1);
-/// What is in the stream is kept this much longer than the longest session, for clocks that differ.
+/// What is in the stream is kept this much longer than it counts, for clocks that differ.
 const KEEP_LONGER: Duration = Duration::from_secs(3600);
 
 /// A store in Redis.
@@ -72,7 +72,7 @@ impl RedisStore {
         let condition = Condition::awaited("redis", local.clock.clone(), local.metrics.clone());
         let shared = Arc::new(Shared {
             keys: Keys::of(&settings.namespace),
-            keep: settings.lifetime.saturating_add(KEEP_LONGER),
+            keep: settings.lifetime.max(OLDEST_TOKEN).saturating_add(KEEP_LONGER),
             most_notices: settings.most_notices,
             local,
             condition,

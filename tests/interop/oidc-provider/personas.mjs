@@ -82,6 +82,10 @@ export const CLAIMS_BY_SCOPE = {
   custom_data: ['custom_data'],
 };
 
+/** What roles in an organization permit. */
+const PERMISSIONS_BY_ROLE = { owner: ['read:members', 'manage:members'], member: ['read:members'] };
+export const ORGANIZATION_PERMISSIONS = PERMISSIONS_BY_ROLE.owner;
+
 // Logto's default: these come from userinfo only, whatever the scope.
 const NOT_IN_ID_TOKEN = ['identities', 'sso_identities', 'custom_data', 'organization_data'];
 
@@ -104,6 +108,14 @@ export function change(sub, given) {
 }
 
 const CHANGEABLE = new Set(['roles', 'organizations', 'organization_roles', 'suspended', 'deleted', 'access_denied']);
+
+/** What a user may do in an organization; undefined for one who is not a member. */
+export function permissionsIn(sub, organization) {
+  const found = Object.values(PERSONAS).find((one) => one.sub === sub);
+  if (!found?.organizations.includes(organization)) return undefined;
+  const roles = found.organization_roles.filter((role) => role.startsWith(`${organization}:`));
+  return roles.flatMap((role) => PERMISSIONS_BY_ROLE[role.slice(organization.length + 1)] ?? []);
+}
 
 export function personaNames() {
   return Object.keys(PERSONAS);

@@ -4,11 +4,13 @@
 import { randomBytes } from 'node:crypto';
 
 import { endSession } from './pages.mjs';
-import { account, CLAIMS_BY_SCOPE } from './personas.mjs';
+import { account, CLAIMS_BY_SCOPE, ORGANIZATION_PERMISSIONS, permissionsIn } from './personas.mjs';
 
 const DAY = 24 * 60 * 60;
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const EXCHANGE_PARAMETERS = new Set(['scope', 'subject_token', 'subject_token_type']);
+/** What permissions in organizations are asked for under. */
+export const ORGANIZATIONS = 'urn:logto:resource:organizations';
 const ASYMMETRIC = ['ES256', 'ES384', 'ES512', 'PS256', 'RS256'];
 const cookieKey = randomBytes(32).toString('base64url');
 
@@ -38,14 +40,21 @@ const COUNTED = [
   'refresh_token.consumed',
 ];
 
-/** Logto's: never after a year, else from 70 % of the token's life on. */
-function rotateRefreshToken(ctx) {
-  const { RefreshToken: token } = ctx.oidc.entities;
-  return token.totalLifetime() < 365.25 * DAY && token.ttlPercentagePassed() >= 70;
+/**
+ * Logto's: never after a year, else from 70 % of the token's life on; or always, as for single-page applications. It is asked
+ * when the token has been found good and nothing has been done with it yet, which is where Logto judges `organization_id`.
+ */
+function rotateRefreshToken(ctx, rotate) {
+  const { RefreshToken: token, Account: { accountId } } = ctx.oidc.entities;
+  const { organizationId } = ctx.req;
+  if (organizationId && !permissionsIn(accountId, organizationId)) throw new NotAMember();
+  if (rotate === 'always') return true;
+  return rotate && token.totalLifetime() < 365.25 * DAY && token.ttlPercentagePassed() >= 70;
 }
 
 export function makeProvider(Provider, { issuer, settings, keys, storage, count }) {
-  const resources = new Set(settings.resources);
+  const resources = new Map(settings.resources.map((indicator) => [indicator, settings.resource_scopes]));
+  resources.set(ORGANIZATIONS, ORGANIZATION_PERMISSIONS.join(' '));
   const provider = new Provider(issuer, {
     adapter: storage.adapter,
     jwks: keys.jwks,
@@ -91,7 +100,17 @@ export function makeProvider(Provider, { issuer, settings, keys, storage, count 
         useGrantedResource: () => false,
         getResourceServerInfo(ctx, indicator) {
           if (!resources.has(indicator)) throw new InvalidTarget();
-          return { audience: indicator, scope: settings.resource_scopes, accessTokenFormat: 'jwt', accessTokenTTL: 3600, jwt: { sign: { alg: keys.algorithm } } };
+          const { organizationId } = ctx.req;
+          const isOrganization = organizationId && indicator === ORGANIZATIONS;
+          return {
+            audience: isOrganization ? `urn:logto:organization:${organizationId}` : indicator,
+            // Whose the token will be is not known yet when this is asked for the first time.
+            scope: isOrganization
+              ? (permissionsIn(ctx.oidc.entities.Account?.accountId, organizationId) ?? []).join(' ') : resources.get(indicator),
+            accessTokenFormat: 'jwt',
+            accessTokenTTL: settings.resource_token_ttl,
+            jwt: { sign: { alg: keys.algorithm } },
+          };
         },
       },
       rpInitiatedLogout: {
@@ -109,14 +128,19 @@ export function makeProvider(Provider, { issuer, settings, keys, storage, count 
       const grant = (grantId && (await ctx.oidc.provider.Grant.find(grantId)))
         ?? new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
       grant.addOIDCScope([...requestParamScopes].join(' '));
-      for (const resource of resources) grant.addResourceScope(resource, settings.resource_scopes);
+      for (const [resource, scopes] of resources) grant.addResourceScope(resource, scopes);
       await grant.save();
       return grant;
     },
     // The application setting "always issue refresh token" binds the token to the session; offline_access does not.
     issueRefreshToken: (ctx, client, code) => settings.always_issue_refresh_token || code.scopes.has('offline_access'),
     expiresWithSession: (ctx, token) => !token.scopes.has('offline_access'),
-    rotateRefreshToken: (ctx) => settings.rotate_refresh_token && rotateRefreshToken(ctx),
+    rotateRefreshToken: (ctx) => rotateRefreshToken(ctx, settings.rotate_refresh_token),
+    // A token for a resource within an organization says so. Version 8 has no context in a grant type of one's own.
+    extraTokenClaims: (ctx, token) => {
+      const organization = ctx?.req.organizationId;
+      return organization && resources.has(token.aud) ? { organization_id: organization } : undefined;
+    },
     findAccount: (ctx, sub) => account(sub, settings, ctx.oidc.route),
     // Version 9 refuses to call loopback through the dispatcher it gives along; Logto has a switch for that.
     ...(settings.version === 9 ? { fetch: (url, { dispatcher, ...options }) => fetch(url, options) } : {}),
@@ -173,6 +197,15 @@ class InvalidTarget extends Error {
     super('invalid_target');
     Object.assign(this, {
       error: 'invalid_target', error_description: 'resource indicator is missing, or unknown', status: 400, statusCode: 400, expose: true,
+    });
+  }
+}
+
+class NotAMember extends Error {
+  constructor() {
+    super('access_denied');
+    Object.assign(this, {
+      error: 'access_denied', error_description: 'user is not a member of the organization', status: 403, statusCode: 403, expose: true,
     });
   }
 }

@@ -7,7 +7,8 @@
 // It ends when standard input does, so that it cannot outlive the test that started it.
 //
 // Control, all POST with JSON but for the two GET:
-//   GET  /counters          requests by method and path, token calls as "grant <type>", and oidc-provider's own events
+//   GET  /counters          requests by method and path, token calls as "grant <type>", "refresh token again" for one that was
+//                           sent before, and oidc-provider's own events
 //   POST /counters/reset
 //   GET  /sessions          who is signed in at the provider
 //   POST /sessions/end      {"sub"?: …}: sessions end, grants live; nobody is told
@@ -26,7 +27,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SigningKeys } from './keys.mjs';
 import { HUGGING_FACE, SIGN_IN, SUSPENDED, UNKNOWN_SESSION } from './pages.mjs';
 import { change, persona } from './personas.mjs';
-import { loadVersion, makeProvider, wantsHuggingFace } from './provider.mjs';
+import { loadVersion, makeProvider, ORGANIZATIONS, wantsHuggingFace } from './provider.mjs';
 import { GRANTABLE, Storage } from './storage.mjs';
 
 const DAY = 24 * 60 * 60;
@@ -41,6 +42,7 @@ const settings = {
   post_logout_redirect_uris: [],
   backchannel_logout_uri: '',
   backchannel_logout_session_required: true,
+  // As Logto does; "always": at every use; false: never.
   rotate_refresh_token: true,
   // Seconds, except where the name says otherwise.
   access_token_ttl: 3600,
@@ -52,6 +54,7 @@ const settings = {
   extended_claims_in_id_token: false,
   resources: [],
   resource_scopes: '',
+  resource_token_ttl: 3600,
   // As `clients` of oidc-provider.
   more_clients: [],
   // Personal access tokens, and whose they are.
@@ -63,6 +66,7 @@ const Provider = await loadVersion(settings.version);
 const storage = new Storage(settings);
 const keys = new SigningKeys(settings.algorithm);
 const faults = new Map();
+const sent = new Set();
 let counters = {};
 let provider;
 let handle;
@@ -110,8 +114,10 @@ async function serve(request, response) {
  */
 async function token(request, response) {
   request.body = await bytesOf(request);
-  const grant = new URLSearchParams(request.body.toString()).get('grant_type');
+  const form = new URLSearchParams(request.body.toString());
+  const grant = form.get('grant_type');
   count(`grant ${grant}`);
+  if (grant === 'refresh_token') refreshing(request, form);
   const { kind, ms } = nextFault(grant) ?? {};
   if (kind === 'slow') await sleep(ms);
   if (kind === 'error') {
@@ -132,6 +138,21 @@ async function token(request, response) {
     };
   }
   handle(request, response);
+}
+
+/**
+ * Logto's own parameter, which oidc-provider does not know: a token for an organization is made as one for the resource under
+ * which its permissions are asked for.
+ */
+function refreshing(request, form) {
+  const token = form.get('refresh_token');
+  if (sent.has(token)) count('refresh token again');
+  sent.add(token);
+  request.organizationId = form.get('organization_id');
+  if (request.organizationId && !form.has('resource')) {
+    form.append('resource', ORGANIZATIONS);
+    request.body = Buffer.from(form.toString());
+  }
 }
 
 function nextFault(grant) {

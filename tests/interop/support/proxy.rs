@@ -16,7 +16,14 @@ fn binary() -> OsString {
 }
 
 /// Scopes of the default configuration plus the one that brings Hugging Face.
-const SCOPES: &str = r#"["profile", "email", "roles", "urn:logto:scope:organizations", "urn:logto:scope:organization_roles", "identities"]"#;
+const SCOPES: [&str; 6] = [
+    "profile",
+    "email",
+    "roles",
+    "urn:logto:scope:organizations",
+    "urn:logto:scope:organization_roles",
+    "identities",
+];
 
 /// Where a proxy will listen, decided before it starts, since the provider must know it too.
 ///
@@ -32,6 +39,7 @@ pub struct Deployment {
     port: u16,
     upstream: String,
     endpoint: String,
+    scopes: Vec<&'static str>,
     top: String,
     logto: String,
     session: String,
@@ -72,6 +80,7 @@ impl Deployment {
             port: place.port,
             upstream: upstream.to_owned(),
             endpoint: provider.endpoint().to_owned(),
+            scopes: SCOPES.to_vec(),
             top: String::new(),
             logto: String::new(),
             session: String::new(),
@@ -82,6 +91,12 @@ impl Deployment {
     /// With a top-level key, as TOML.
     pub fn top(mut self, toml: &str) -> Self {
         self.top = format!("{}{toml}\n", self.top);
+        self
+    }
+
+    /// With further scopes.
+    pub fn scopes(mut self, more: &[&'static str]) -> Self {
+        self.scopes.extend(more);
         self
     }
 
@@ -128,7 +143,7 @@ upstream = "{upstream}"
 endpoint = "{endpoint}"
 app_id = "{CLIENT_ID}"
 app_secret = {{ file = "{secret}" }}
-scopes = {SCOPES}
+scopes = {scopes:?}
 {logto}
 [session]
 keys = ["b3Vyb3duc2Vzc2lvbmtleW9mdGhpcnR5dHdvYnl0ZXM"]
@@ -141,6 +156,7 @@ access = "public"
             upstream = self.upstream,
             top = self.top,
             endpoint = self.endpoint,
+            scopes = self.scopes,
             secret = secret.display(),
             logto = self.logto,
             session = self.session,
