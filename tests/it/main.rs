@@ -30,6 +30,7 @@ mod drills;
 mod explain;
 mod forward_auth;
 mod forward_auth_callers;
+mod forward_auth_clients;
 mod forward_auth_examples;
 mod forwarded;
 mod harness;
