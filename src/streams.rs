@@ -5,21 +5,24 @@
 //! suspension or the end of a session's life from leaving an open stream behind, to a client that does not read as well.
 //! Refuses to know why a session is over; it is told, and looks.
 //!
-//! A bearer token is to a caller what a session is to a user, but is not asked about again: it has an end of its own.
+//! A bearer token is to a caller what a session is to a user. What was let pass by a rule ends too when its caller does not
+//! fulfil that any more; whoever sweeps judges, and is told by what.
 //!
 //! One for each worker: its lock is contended by nobody but the sweep.
 //!
 //! hyper's graceful shutdown does not see an upgraded connection, so all WebSockets are noted here, without a session too,
 //! and ended when the proxy stops.
 
+mod again;
 mod ground;
 
 use crate::clock::UnixSeconds;
+use crate::secret::SecretText;
 use crate::session::{Revocations, SessionView};
 use crate::stop::{Reason, Stop};
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
-pub use ground::{Ground, TokenGround};
+pub use ground::{Ground, Rule, TokenGround};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,6 +74,9 @@ struct Flight {
 struct Held {
     ground: Ground,
     until: UnixSeconds,
+    rule: Option<Rule>,
+    /// When the session was confirmed by which it was judged.
+    judged_by: UnixSeconds,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,11 +205,11 @@ impl Streams {
         self.0.tunnels.drained().await;
     }
 
-    fn end_where(&self, is_over: impl Fn(&Held) -> bool) -> usize {
+    fn end_where(&self, mut is_over: impl FnMut(&mut Held) -> bool) -> usize {
         let over: Vec<(Kind, Stop)> = self
             .lock()
             .flights_mut()
-            .filter(|flight| flight.held.as_ref().is_some_and(&is_over))
+            .filter_map(|flight| flight.held.as_mut().is_some_and(&mut is_over).then_some(flight))
             .map(|flight| (flight.kind, flight.stop.clone()))
             .collect();
         let mut ended = 0_usize;
@@ -247,11 +253,18 @@ impl ConnectionStreams {
         self.stop.cuts(task);
     }
 
-    /// Notes a request that is forwarded because of a session or a token, which is over at `until` at the latest. Whoever
+    /// Notes a request that is forwarded because of a session or a token, which is over at `until` at the latest, and by a rule. Whoever
     /// checked it against the revocations must not have waited for anything since: what is revoked from now on is seen by the
     /// next sweep.
-    pub fn admit(&self, ground: Ground, until: UnixSeconds) -> InFlight {
-        let held = Held { ground, until };
+    pub fn admit(&self, ground: Ground, until: UnixSeconds, rule: Option<Rule>) -> InFlight {
+        let held = Held {
+            judged_by: ground
+                .session()
+                .map_or(UnixSeconds::default(), |view| view.checked_at()),
+            ground,
+            until,
+            rule,
+        };
         self.streams.enter(Kind::Request, &self.stop, Some(held))
     }
 
@@ -330,6 +343,22 @@ impl Flights {
             .iter()
             .flatten()
             .filter_map(|flight| flight.held.as_ref()?.ground.session())
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = (&TokenGround, &SecretText)> {
+        self.places
+            .iter()
+            .flatten()
+            .filter_map(|flight| flight.held.as_ref()?.ground.presented())
+    }
+
+    fn has_rules(&self) -> bool {
+        let mut held = self
+            .places
+            .iter()
+            .flatten()
+            .filter_map(|flight| flight.held.as_ref());
+        held.any(|held| held.rule.is_some())
     }
 }
 

@@ -21,11 +21,12 @@ mod tests;
 
 pub use caller::BearerCaller;
 pub use error::BearerError;
-pub use token::{TokenKind, is_presented};
+pub use token::{TokenKind, is_presented, text_of};
 
 use crate::clock::{Clock, UnixSeconds};
 use crate::identity::ClaimPath;
 use crate::logto::{Logto, LogtoErrorKind};
+use crate::secret::SecretText;
 use crate::session::revocation::Revocations;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -147,6 +148,21 @@ impl Bearers {
             Ok(caller) => Presented::Caller(caller),
             Err(error) => Presented::Invalid(error),
         }
+    }
+
+    /// Whether a token that was good a while ago still is, and whose it is now.
+    ///
+    /// # Errors
+    /// [`BearerError::Unavailable`] says nothing of the token.
+    pub async fn again(&self, text: &SecretText) -> Result<Arc<BearerCaller>, BearerError> {
+        let token =
+            token::token(text.expose().as_bytes()).map_err(|check| BearerError::InvalidToken { check })?;
+        let caller = match token.kind {
+            TokenKind::Jwt => self.0.prove(&token).await,
+            TokenKind::Opaque | TokenKind::Personal => Inner::ask(&self.0, token).await,
+        }?;
+        self.0.stands(&caller)?;
+        Ok(caller)
     }
 }
 

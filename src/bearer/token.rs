@@ -59,6 +59,14 @@ pub fn is_presented<'a>(mut fields: impl Iterator<Item = &'a HeaderValue>) -> bo
     fields.any(|field| after_scheme(field.as_bytes()).is_some())
 }
 
+/// The token of a request that was found good, for asking about it again.
+pub fn text_of(fields: &[&HeaderValue]) -> Option<SecretText> {
+    match read(fields) {
+        Presentation::Token(token) => Some(token.text),
+        Presentation::None | Presentation::Unreadable(_) => None,
+    }
+}
+
 /// Reads all the `Authorization` fields of a request.
 pub(super) fn read(fields: &[&HeaderValue]) -> Presentation {
     let Some(after) = fields.iter().find_map(|field| after_scheme(field.as_bytes())) else {
@@ -88,7 +96,7 @@ fn after_scheme(field: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn token(bytes: &[u8]) -> Result<Token, &'static str> {
+pub(super) fn token(bytes: &[u8]) -> Result<Token, &'static str> {
     if bytes.len() > LONGEST_TOKEN {
         return Err("size");
     }

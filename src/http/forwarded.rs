@@ -2,9 +2,9 @@
 //!
 //! Fields that state an address, scheme, host or original target are believed from peers in the trusted
 //! networks only, and addresses are read from the right, because everything left of an untrusted address was
-//! written by a stranger. From other peers the whole family is dropped, in any spelling: the application might
-//! re-route by `X-Original-URL` or `X_Forwarded_Prefix` what policy judged by the path. Nothing here is an
-//! input to a decision about a path. Knows no configuration file.
+//! written by a stranger. From other peers the whole family is dropped, in any spelling, and what names another path, host or
+//! method from everybody: the application might re-route by `X-Original-URL` or `X_Forwarded_Prefix` what policy judged by
+//! the path. Nothing here is an input to a decision about a path. Knows no configuration file.
 
 use super::folding::{fold_byte, folded_equals, folded_starts_with};
 use super::host::{HostAndPort, parse_port};
@@ -156,8 +156,9 @@ pub fn client(headers: &HeaderMap, peer: Peer, trusted: &TrustedProxies) -> Clie
 ///
 /// From a peer that is not trusted the whole family is dropped first. From a trusted peer `-Proto`, `-Host` and
 /// `-Port` are kept when there is exactly one well-formed of each, the peer's address is appended to
-/// `X-Forwarded-For` (and to `Forwarded`, when there is one), and the rest of the family stays. Other spellings
-/// of the names are dropped from everyone: a proxy does not write them, and does not strip them either.
+/// `X-Forwarded-For` (and to `Forwarded`, when there is one), and the rest of the family stays. What states another path,
+/// host or method than the judged one is dropped from everyone, since few proxies take out what their own clients say there.
+/// So are other spellings of the names: a proxy does not write them, and does not strip them either.
 /// `peer` is the one that `client` was made from.
 pub fn write_forwarded(
     headers: &mut HeaderMap,
@@ -222,11 +223,13 @@ fn is_port(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|text| parse_port(text).is_some())
 }
 
-/// Removes the family: all of it, or with `keep_exact` only what is spelled other than with letters and hyphens.
+/// Removes the family: all of it, or with `keep_exact` only what states another target, and what is spelled other than with
+/// letters and hyphens.
 fn drop_family(headers: &mut HeaderMap, keep_exact: bool) {
     let is_dropped = |name: &HeaderName| {
         let name = name.as_str().as_bytes();
-        is_family(name) && !(keep_exact && name.iter().all(|byte| fold_byte(*byte) == *byte))
+        let is_exact = || name.iter().all(|byte| fold_byte(*byte) == *byte);
+        is_family(name) && !(keep_exact && is_exact() && !states_target(name))
     };
     // Ordinary requests match nothing: no memory is asked for.
     let dropped: Vec<HeaderName> = headers.keys().filter(|name| is_dropped(name)).cloned().collect();
@@ -262,6 +265,26 @@ fn is_family(name: &[u8]) -> bool {
     matches!(name, [b'x' | b'c' | b't' | b'f', ..])
         && (PREFIXES.iter().any(|prefix| folded_starts_with(name, prefix))
             || NAMES.iter().any(|known| folded_equals(name, known)))
+}
+
+/// Whether a name of the family, exactly spelled, states what was asked for: frameworks that go by it serve another page than
+/// policy has judged.
+fn states_target(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 12] = [
+        b"x-original-url",
+        b"x-original-uri",
+        b"x-original-path",
+        b"x-original-host",
+        b"x-original-method",
+        b"x-forwarded-uri",
+        b"x-forwarded-path",
+        b"x-forwarded-method",
+        b"x-envoy-original-path",
+        b"x-envoy-original-host",
+        b"x-host",
+        b"x-http-host-override",
+    ];
+    name.starts_with(b"x-rewrite-") || NAMES.contains(&name)
 }
 
 /// The lines of `X-Forwarded-For` joined, with the peer's address at the end; `None` when that is empty.

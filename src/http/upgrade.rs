@@ -87,6 +87,13 @@ pub fn requested_upgrade(
     Ok(Upgrade::WebSocket)
 }
 
+/// Whether `Upgrade` names anything but one `websocket`.
+pub fn names_other_protocol(headers: &HeaderMap) -> bool {
+    let mut protocols = list_items(headers, &UPGRADE);
+    let is_other = |protocol: &[u8]| !protocol.eq_ignore_ascii_case(b"websocket");
+    protocols.next().is_some_and(is_other) || protocols.next().is_some()
+}
+
 /// Whether a WebSocket handshake comes from our own pages: no `Origin` (no browser), or exactly one that equals
 /// `public_origin` (`scheme://host[:port]`) but for case. Stops cross-site WebSocket hijacking.
 pub fn origin_allowed(headers: &HeaderMap, public_origin: &str) -> bool {

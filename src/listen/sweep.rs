@@ -1,10 +1,12 @@
 //! Watches over a worker's streams: what is revoked ends at once, what has lived its time soon after, and what Logto has not
-//! confirmed for long is asked about.
+//! confirmed for long is asked about, and judged again.
 //!
 //! Promises that a revocation and the end of a session close their streams within a second, and that a stream alone, without
-//! any further request, does not keep a session from being re-checked. However many notices come at once, the streams are gone
+//! any further request, does not keep a session from being re-checked, nor a token that Logto judges from being asked about as
+//! often. A stream whose rule lets its caller pass no more ends. However many notices come at once, the streams are gone
 //! through a few times a second at most.
 
+use crate::bearer::{BearerError, Bearers};
 use crate::live::Live;
 use crate::proxy::Gate;
 use crate::recheck::Outcome;
@@ -23,7 +25,7 @@ const BETWEEN_SWEEPS: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(500);
 /// How long after all sessions with streams were confirmed the next look at them is.
 const BETWEEN_RECHECKS: Duration = Duration::from_secs(2);
-/// Sessions that are asked about at once, a worker.
+/// Sessions, or tokens, that are asked about at once, a worker.
 const RECHECKS_AT_ONCE: usize = 8;
 
 /// Runs for as long as the worker does.
@@ -59,7 +61,34 @@ async fn recheck(streams: &Streams, live: &Live) {
         stream::iter(due)
             .for_each_concurrent(RECHECKS_AT_ONCE, |view| confirm(streams, &gate, view))
             .await;
+        // Whoever confirmed them: this, or a request that became a stream itself.
+        streams.end_unfit(|view, rule| gate.still_passes(view, rule));
+        if let Some(bearers) = &gate.bearers {
+            ask(streams, &gate, bearers).await;
+        }
     }
+}
+
+/// Asks about the tokens of streams that were not asked about for as long as sessions are, or since something was learnt of
+/// their user. One that cannot be judged now is asked about at the next look; it has an end of its own.
+async fn ask(streams: &Streams, gate: &Gate, bearers: &Bearers) {
+    let now = gate.clock.now();
+    let revocations = gate.endpoints.store.revocations();
+    let due = streams.tokens_due(|token| {
+        now >= token.asked_at.plus(gate.rechecks.limits.recheck)
+            || revocations.recheck_due(&token.marks(), token.asked_at)
+    });
+    stream::iter(due)
+        .for_each_concurrent(RECHECKS_AT_ONCE, |token| async move {
+            match bearers.again(&token).await {
+                Ok(caller) => streams.token_asked(&token, now, |rule| {
+                    rule.is_none_or(|rule| gate.token_still_passes(&caller, rule))
+                }),
+                Err(BearerError::Unavailable { .. }) => 0,
+                Err(_) => streams.token_asked(&token, now, |_| false),
+            };
+        })
+        .await;
 }
 
 /// A stream whose session Logto does not confirm ends with the grace, as a request would be refused then. One that ended is

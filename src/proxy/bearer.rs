@@ -7,7 +7,7 @@ use super::gate::Gate;
 use super::record::Record;
 use super::respond;
 use super::standing::Standing;
-use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, is_presented};
+use crate::bearer::{BearerCaller, BearerError, Bearers, Presented, is_presented, text_of};
 use crate::http::body::Body;
 use crate::http::grpc::Grpc;
 use crate::request::CleanRequest;
@@ -38,10 +38,11 @@ pub(super) async fn authenticate(
         Presented::None => return Err(BearerError::InvalidRequest),
     };
     // The app is not to act as its users elsewhere.
+    let presented = caller.is_for_logto().then(|| text_of(&fields)).flatten();
     if caller.is_for_logto() {
         request.withhold_authorization();
     }
-    Ok(Standing::by_token(gate, caller))
+    Ok(Standing::by_token(gate, caller, presented))
 }
 
 impl Gate {

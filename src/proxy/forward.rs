@@ -13,7 +13,7 @@ use crate::identity::TokenHeaders;
 use crate::policy::Permit;
 use crate::request::{CleanRequest, Reject};
 use crate::session::SessionView;
-use crate::streams::{ConnectionStreams, Ground, InFlight, TokenGround};
+use crate::streams::{ConnectionStreams, Ground, InFlight, Rule, TokenGround};
 use crate::upstream::{self, Pools, Treatment, UpstreamId, UpstreamRequest};
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use futures_util::FutureExt as _;
@@ -31,6 +31,8 @@ pub(super) struct Outbound {
     reply: respond::FailureReply,
     /// What it depends on, and the end of that.
     ground: Option<(Ground, UnixSeconds)>,
+    /// The rule by which it passes, where that asks for more than that.
+    rule: Option<Rule>,
     /// Boxed, since it is there once a minute.
     renewal: Option<Box<Renewal>>,
     /// What the answer tells scripts of other origins.
@@ -61,6 +63,10 @@ impl Outbound {
         tokens: TokenHeaders,
     ) -> Result<Self, Reject> {
         let reply = respond::FailureReply::of(&clean, standing.token.is_some());
+        let rule = permit.route().requirement().map(|_| Rule {
+            route: Arc::clone(permit.route()),
+            address: clean.client().address,
+        });
         let is_check = clean.check().is_some();
         let settings = gate.settings.of(permit.route());
         let target = match &settings.rewrite {
@@ -92,6 +98,7 @@ impl Outbound {
             upstream: settings.upstream,
             reply,
             ground,
+            rule,
             renewal,
             is_check,
             owns_authorization: withheld
@@ -144,12 +151,13 @@ impl Outbound {
             upstream,
             reply,
             ground,
+            rule,
             renewal,
             cors,
             is_check: _,
             owns_authorization: _,
         } = self;
-        let in_flight = ground.map(|(ground, until)| streams.admit(ground, until));
+        let in_flight = ground.map(|(ground, until)| streams.admit(ground, until, rule));
         let (message, client_side) = request.into_message();
         let stop = in_flight.as_ref().map(|in_flight| in_flight.stop().clone());
         let stopped = poll_fn(move |context| match &stop {
@@ -214,6 +222,8 @@ fn ground(gate: &Gate, standing: &Standing) -> Option<(Ground, UnixSeconds)> {
         let ground = TokenGround {
             subject: token.name().to_owned(),
             issued_at: token.issued_at,
+            presented: standing.presented.clone(),
+            asked_at: gate.clock.now(),
         };
         return Some((Ground::Token(Box::new(ground)), token.ends_at()));
     }

@@ -4,6 +4,7 @@
 //! stands there and nowhere else.
 
 mod access_log;
+mod again;
 mod assertion;
 mod authenticate;
 mod bearer;

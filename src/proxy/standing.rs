@@ -8,6 +8,7 @@ use crate::identity::{Claims, ProjectedHeaders};
 use crate::policy;
 use crate::recheck::Outcome;
 use crate::request::CleanRequest;
+use crate::secret::SecretText;
 use crate::session::{Session, SessionCookies, SessionView};
 use ::http::{HeaderMap, HeaderValue, header};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Standing {
     pub(super) session: Option<Arc<SessionView>>,
     /// The bearer token of a caller who came with one; there is no session then.
     pub(super) token: Option<Arc<BearerCaller>>,
+    /// That token itself, where Logto can be asked about it again.
+    pub(super) presented: Option<SecretText>,
     /// Session cookies that the answer sets.
     pub(super) renewal: Vec<HeaderValue>,
     /// Whether the cookies are to be taken away.
@@ -35,6 +38,7 @@ impl Standing {
             identity: None,
             session: None,
             token: None,
+            presented: None,
             renewal: Vec::new(),
             refused: false,
             renewable: false,
@@ -49,7 +53,7 @@ impl Standing {
     }
 
     /// A caller by a bearer token. Any cookies of the request count for nothing.
-    pub(super) fn by_token(gate: &Gate, caller: Arc<BearerCaller>) -> Self {
+    pub(super) fn by_token(gate: &Gate, caller: Arc<BearerCaller>, presented: Option<SecretText>) -> Self {
         let rules = &gate.header_rules;
         let identity = if caller.is_machine {
             rules.project_program(&caller.client_id)
@@ -59,6 +63,7 @@ impl Standing {
         Self {
             identity: Some(identity),
             token: Some(caller),
+            presented,
             ..Self::nobody()
         }
     }
@@ -177,7 +182,7 @@ impl Standing {
     }
 }
 
-fn token_caller<'a>(
+pub(super) fn token_caller<'a>(
     token: &'a BearerCaller,
     claims: &'a Claims,
     identity: ProjectedHeaders,

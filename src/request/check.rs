@@ -3,12 +3,15 @@
 //! The description takes the place of the message, so that it is cleaned and judged by the very steps of a request that came
 //! here. Stops a client from describing its own request: it is believed of trusted peers alone, in one form at a time, each
 //! part of it exactly once. Stops two readings of it: what the peer would have to read as the proxy does is refused where
-//! it is doubtful. Refuses to know policy.
+//! it is doubtful. Stops what is taken out of requests that are forwarded here, where the peer would hand it on because it
+//! does not know it. Refuses to know policy.
 
 use super::Reject;
+use crate::http::folding::fold_byte;
 use crate::http::forwarded::PublicOrigin;
 use crate::http::host::HostAndPort;
 use crate::http::target::RequestTarget;
+use crate::http::upgrade::names_other_protocol;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 static X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -17,6 +20,7 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 static X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 static X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// How a peer describes a request, which tells what it makes of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +107,7 @@ impl Described {
     /// What the client may be at fault for gets 403 in this form: of other answers nginx makes a 500.
     fn from_original(headers: &HeaderMap, target_bytes: usize) -> Result<Self, Reject> {
         let method = only(headers, &X_ORIGINAL_METHOD)?;
-        let url = text(only(headers, &X_ORIGINAL_URL)?)?;
+        let url = text(only(headers, &X_ORIGINAL_URL)?).map_err(|_| Reject::Described)?;
         let rest = ["https://", "http://"]
             .iter()
             .find_map(|scheme| url.strip_prefix(scheme))
@@ -142,6 +146,20 @@ impl Described {
                 host.is_some_and(|host| host.host() == self.host.host())
             })
     }
+}
+
+/// Whether there is something that the peer hands on to the app unless it is told to take it out, which nobody can tell it in
+/// general: a name that only reads like an owned one, since peers take headers out by name, or an upgrade to another protocol
+/// than WebSocket, behind which the peer would ask about nothing more. `Upgrade` itself is left out of the question by many
+/// peers; `HTTP2-Settings`, without which no server takes `h2c` (RFC 7540 §3.2.1), is not.
+pub(super) fn hands_on_too_much(headers: &HeaderMap, is_owned: impl Fn(&[u8]) -> bool) -> bool {
+    let only_reads_like = |name: &HeaderName| {
+        let name = name.as_str().as_bytes();
+        name.iter().any(|byte| fold_byte(*byte) != *byte) && is_owned(name)
+    };
+    names_other_protocol(headers)
+        || headers.contains_key(&HTTP2_SETTINGS)
+        || headers.keys().any(only_reads_like)
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a HeaderValue, Reject> {

@@ -48,7 +48,8 @@ pub enum Reject {
     /// A trusted peer asks, and does not say plainly about which request.
     #[error("the request to check is not described, or not in one way only")]
     CheckDescription,
-    /// The request that a peer describes is refused as it stands, and the peer knows no other answer.
+    /// The request that a peer describes is refused as it stands, and the peer knows no other answer, or would hand on to the
+    /// app what is not for it.
     #[error("the described request is ambiguous or not served")]
     Described,
     /// The request that a peer describes is for one of the proxy's own URLs.

@@ -4,7 +4,7 @@
 //! CGI-like upstream folds together), path confusion, and cross-site WebSocket hijacking. It runs before
 //! anything looks at the request, on every path and for every method. It never reads the body.
 
-use super::check::{Described, behind};
+use super::check::{Described, behind, hands_on_too_much};
 use super::clean::CleanRequest;
 use super::{RawRequest, Reject};
 use crate::http::forwarded::{self, Peer, PublicOrigin, TrustedProxies};
@@ -151,6 +151,9 @@ impl Sanitizer {
             .is_some_and(|allowed| !allowed(&described.host))
         {
             return Err(Reject::MisdirectedHost);
+        }
+        if hands_on_too_much(headers, |name| self.header_rules.is_owned(name)) {
+            return Err(Reject::Described);
         }
         Ok(Some(described))
     }

@@ -76,7 +76,7 @@ fn admit(streams: &Streams, session: &Arc<SessionView>) -> InFlight {
     let until = session.expires_at();
     streams
         .connection()
-        .admit(Ground::Session(Arc::clone(session)), until)
+        .admit(Ground::Session(Arc::clone(session)), until, None)
 }
 
 /// The same session, confirmed so many seconds after its start.
@@ -109,12 +109,12 @@ async fn a_sweep_ends_what_belongs_to_revoked_sessions_and_nothing_else() {
     let connection = streams.connection();
     let serving = Tasks::new().spawn(pending::<()>());
     connection.served_by(serving.abort_handle());
-    let response = connection.admit(Ground::Session(Arc::clone(&ada)), ada.expires_at());
+    let response = connection.admit(Ground::Session(Arc::clone(&ada)), ada.expires_at(), None);
     response.answering();
     let waiting = streams.connection();
     let served = Tasks::new().spawn(pending::<()>());
     waiting.served_by(served.abort_handle());
-    let unanswered = waiting.admit(Ground::Session(Arc::clone(&ada)), ada.expires_at());
+    let unanswered = waiting.admit(Ground::Session(Arc::clone(&ada)), ada.expires_at(), None);
     let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
     for in_flight in [Some(admit(&streams, &ada)), Some(admit(&streams, &bob)), None] {
         let told = told.clone();
@@ -156,7 +156,7 @@ fn nothing_outlives_the_end_it_was_told() {
     let minute = START.plus(Duration::from_secs(60));
     let shorter = streams
         .connection()
-        .admit(Ground::Session(Arc::clone(&ada)), minute);
+        .admit(Ground::Session(Arc::clone(&ada)), minute, None);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(59))), 0);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(60))), 1);
     assert!(is_over(&shorter) && !is_over(&request));

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use logto_proxy::identity::AssertionKey;
 use serde_json::{Value, json};
 
+use crate::front_tunnels::lets_no_tunnel_pass;
 use crate::support::chromium::Chromium;
 use crate::support::front::{Front, Kind};
 use crate::support::ports::free_port;
@@ -22,7 +23,7 @@ use crate::support::visitor::Visitor;
 use crate::support::wait::eventually;
 
 /// Identity headers, as somebody who would like to be somebody else writes them.
-const FORGED: [(&str, &str); 13] = [
+const FORGED: [(&str, &str); 20] = [
     ("X-User-Sub", "forged"),
     ("x-user-hf-id", "forged"),
     ("X-User-Org-Roles", "forged"),
@@ -37,6 +38,14 @@ const FORGED: [(&str, &str); 13] = [
     ("X-Original-URL", "http://localhost/open/forged"),
     ("X-Forwarded-Uri", "/open/forged"),
     ("X-Forwarded-Method", "OPTIONS"),
+    // By these some apps serve another page, or take another method.
+    ("X-Rewrite-URL", "forged"),
+    ("X-Forwarded-Prefix", "forged"),
+    ("Forwarded", "forged"),
+    ("X-Real-IP", "forged"),
+    ("X-HTTP-Method", "forged"),
+    ("X-HTTP-Method-Override", "forged"),
+    ("X-Method-Override", "forged"),
 ];
 
 const RULES: &str = "[[route]]\npath = \"/headers\"\n\n[[route]]\npath = \"/open/*\"\naccess = \"public\"\n\n\
@@ -52,6 +61,9 @@ pub fn add_to(scenarios: &mut Scenarios) {
         });
         scenarios.add(format!("fronts_{name}::browser_signs_in"), move || {
             browser_signs_in(kind)
+        });
+        scenarios.add(format!("fronts_{name}::lets_no_tunnel_pass"), move || {
+            lets_no_tunnel_pass(kind)
         });
         scenarios.add(format!("fronts_{name}::stands_behind"), move || {
             stands_behind(kind)
@@ -108,6 +120,13 @@ async fn guards_an_app(kind: Kind) {
     for path in ["/.logto/auth", "/.logto/auth/open/x"] {
         let (status, _, body) = get(Method::GET, &url(path), &[("X-Forwarded-Uri", "/open/x")]).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {body}");
+    }
+    // What only reads like one of these never reaches the app.
+    for name in ["X.User.Sub", "X-User.Sub", "X!User~Sub", "X.Client.Id"] {
+        let (status, _, body) = get(Method::GET, &url("/api/x"), &[(name, "forged")]).await;
+        if status != StatusCode::FORBIDDEN {
+            assert_no_forged_identity(&body);
+        }
     }
     // A public page is served without a session, and knows nobody.
     let (status, _, body) = get(Method::GET, &url("/public"), &FORGED).await;

@@ -15,6 +15,7 @@
 mod bearer;
 mod browser;
 mod examples;
+mod front_tunnels;
 mod fronts;
 mod logout;
 mod oidc_provider;

@@ -61,6 +61,46 @@ fn every_identity_header_is_taken_from_the_client_first() {
 }
 
 #[test]
+fn no_header_makes_the_app_serve_something_else_than_was_judged() {
+    let nginx = lines("nginx-forward-auth/nginx.conf");
+    let caddy = lines("caddy-forward-auth/Caddyfile");
+    let envoy = read("envoy-forward-auth/envoy.yaml");
+    let (_, removed) = envoy.split_once("request_headers_to_remove: [").unwrap();
+    let (removed, _) = removed.split_once(']').unwrap();
+    let removed: Vec<&str> = removed.split(',').map(str::trim).collect();
+    let traefik = lines("traefik-forward-auth/dynamic.yml");
+    for name in [
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-prefix",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "forwarded",
+    ] {
+        let cleared = format!("proxy_set_header {name} \"\";");
+        assert!(nginx.contains(&cleared), "nginx: {name}");
+        assert!(
+            caddy.contains(&format!("request_header -{name}")),
+            "Caddy: {name}"
+        );
+        assert!(removed.contains(&name), "Envoy: {name}");
+        assert!(traefik.contains(&format!("{name}: \"\"")), "Traefik: {name}");
+    }
+}
+
+#[test]
+fn no_upgrade_but_to_websocket_passes() {
+    let nginx = lines("nginx-forward-auth/nginx.conf");
+    assert!(nginx.contains(&"proxy_set_header upgrade $websocket;".to_owned()));
+    let caddy = lines("caddy-forward-auth/Caddyfile");
+    assert!(caddy.contains(&"request_header @other_protocol -upgrade".to_owned()));
+    assert!(read("envoy-forward-auth/envoy.yaml").contains("upgrade_configs: [{ upgrade_type: websocket }]"));
+    let traefik = read("traefik-forward-auth/dynamic.yml");
+    assert!(traefik.contains("Host(`app.example.com`) && !HeaderRegexp(`Upgrade`, `(?i)h2c`)"));
+}
+
+#[test]
 fn what_nginx_asks_about_is_what_it_forwards() {
     let lines = lines("nginx-forward-auth/nginx.conf");
     assert!(lines.contains(&"proxy_set_header x-original-url $scheme://$host$request_uri;".to_owned()));

@@ -1,5 +1,8 @@
 //! `hf_org` as Hugging Face says it: at a sign-in, at every re-check, and when it does not say.
 
+use crate::recheck_streams::lasting;
+use crate::streams_unfit::{is_closed, socket};
+use crate::support::proxy::Builder;
 use crate::support::{Browser, World, proxy};
 use logto_proxy::dev::provider::{Connector, Control, Faults, Misbehaviour, TokenStorage};
 use logto_proxy::live::Reloaded;
@@ -16,8 +19,12 @@ const STORED: TokenStorage = TokenStorage {
 const DUE: i64 = 301;
 
 async fn world(live_orgs: &str, storage: Option<TokenStorage>) -> World {
+    world_of(proxy(), live_orgs, storage).await
+}
+
+async fn world_of(proxy: Builder, live_orgs: &str, storage: Option<TokenStorage>) -> World {
     let text = "[hugging_face]\nuserinfo_endpoint = \"http://127.0.0.1:1/oauth/userinfo\"\n";
-    let mut world = proxy()
+    let mut world = proxy
         .section(LAB)
         .section("[sign_in]\nallow_params = [\"direct_sign_in\"]")
         .section(&format!("{text}live_orgs = \"{live_orgs}\""))
@@ -56,6 +63,20 @@ async fn signed_in(world: &World) -> Browser {
     let answer = browser.follow(answer, |_| false).await;
     assert_eq!((answer.status, answer.url.path()), (200, "/"), "{answer:?}");
     browser
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_after_its_user_left_the_organization() {
+    let app = lasting().await;
+    let world = world_of(proxy().upstream_url(app.url()), "auto", Some(STORED)).await;
+    let cookie = signed_in(&world).await.cookie_field();
+    let mut lab = socket(&world, "/lab/x", ("Cookie", &cookie)).await;
+    let mut others = socket(&world, "/x", ("Cookie", &cookie)).await;
+    leave(&world.logto);
+    assert!(lab.is_silent_for(Duration::from_millis(300)).await, "not due yet");
+    world.hand.advance(DUE);
+    is_closed(&mut lab).await;
+    assert!(others.is_silent_for(Duration::from_millis(300)).await);
 }
 
 fn set_organizations(logto: &Control, organizations: &[(&str, &str)]) {
@@ -322,4 +343,28 @@ fn fail(world: &World, misbehaviour: Misbehaviour) {
         hugging_face_userinfo: misbehaviour.into(),
         ..Faults::default()
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_very_many_organizations_sign_in_as_well() {
+    for storage in [None, Some(STORED)] {
+        let world = world("auto", storage).await;
+        let names: Vec<(String, String)> = (1..=200)
+            .map(|number| {
+                (
+                    format!("65b{number:021}"),
+                    format!("organization-number-{number}"),
+                )
+            })
+            .collect();
+        let all: Vec<(&str, &str)> = names
+            .iter()
+            .map(|(id, name)| (id.as_str(), name.as_str()))
+            .collect();
+        set_organizations(&world.logto, &all);
+        let mut browser = signed_in(&world).await;
+        assert_eq!(browser.fetch("/").await.status, 200, "{storage:?}");
+        assert_eq!(browser.fetch("/lab/x").await.status, 200, "{storage:?}");
+        assert_eq!(after_recheck(&world, &mut browser).await, 200, "{storage:?}");
+    }
 }

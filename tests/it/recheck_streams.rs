@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 const RECHECK: i64 = 300;
 
 /// An app with a WebSocket that says nothing, and events after the first.
-async fn lasting() -> RawUpstream {
+pub async fn lasting() -> RawUpstream {
     RawUpstream::start(|mut wire: Wire, _| async move {
         while let Some((_, fields)) = wire.next_head().await {
             let key = fields.iter().find(|(name, _)| name == "sec-websocket-key");
