@@ -15,7 +15,7 @@ use crate::http::host::HostAndPort;
 use crate::identity::{HeaderRules, ProjectedHeaders};
 use crate::policy::{Caller, Condition, Decision, Reason, RequestFacts, Requirement, decide};
 use crate::proxy::Gate;
-use ::http::{HeaderMap, Uri};
+use ::http::{HeaderMap, Method, Uri};
 use clap::Args;
 use person::{Person, person};
 use std::fmt;
@@ -82,12 +82,17 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
         _ => return Err(wrong("expected a path")),
     };
     let method = method.unwrap_or("GET");
+    let verb = Method::from_bytes(method.as_bytes())
+        .map_err(|_| wrong(format_args!("{} is no method", shown(method))))?;
     let host: HostAndPort = flags
         .host
         .as_deref()
         .unwrap_or(public_host)
         .parse()
         .map_err(|error| wrong(format_args!("--host: {error}")))?;
+    if !path.starts_with('/') && !path.contains("://") {
+        return Err(wrong("expected a path that begins with `/`"));
+    }
     let uri: Uri = path
         .parse()
         .map_err(|_| wrong("this is no path that a request can have"))?;
@@ -104,6 +109,10 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
             None => "nobody is signed in".to_owned(),
         },
     );
+    if matches!(verb, Method::CONNECT | Method::TRACE) {
+        row("verdict", "refused with 405, whoever asks");
+        return Ok(ExitCode::from(REFUSED));
+    }
     let facts = RequestFacts {
         method,
         host: host.host(),

@@ -33,13 +33,10 @@ fn load_from(source: &Source) -> Result<Config, ExitCode> {
     })
 }
 
-/// The runtime of everything but the requests themselves, which have workers of their own.
+/// The runtime of everything but the requests themselves, which have workers of their own. Its tasks run on the thread that
+/// blocks on it; a scheduler for many threads would cost memory for nothing.
 pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("control")
-        .enable_all()
-        .build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.

@@ -85,13 +85,16 @@ impl FileReader {
                     self.within(section, inner);
                 }
             }
-            other => self.errors.push(ConfigError::new(
-                entry.node.origin,
-                section,
-                Problem::new(format!("expected a section, found {}", other.describe())).help(format!(
-                    "write [{section}] on a line of its own and its keys below it"
-                )),
-            )),
+            other => {
+                let help = if section == "routes" && matches!(other, Value::List(_)) {
+                    "[[route]] says who may pass where; [routes] holds the proxy's own paths".to_owned()
+                } else {
+                    format!("write [{section}] on a line of its own and its keys below it")
+                };
+                let problem = Problem::new(format!("expected a section, found {}", other.describe()));
+                self.errors
+                    .push(ConfigError::new(entry.node.origin, section, problem.help(help)));
+            }
         }
     }
 

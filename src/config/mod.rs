@@ -33,6 +33,7 @@ pub use model::*;
 pub use resolve::DEFAULT_HEADERS;
 pub use secret::generate_session_key;
 pub use source::{Files, Source};
+pub(crate) use suggest::nearest;
 pub use summary::Summary;
 pub use value::{
     DirectSignIn, FirstScreen, ListenAddress, Prompt, PublicUrl, RoutePath, SignInParameter, UpstreamAddress,

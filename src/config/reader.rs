@@ -119,7 +119,8 @@ impl<'a> Reader<'a> {
 
     /// One of these words.
     pub(super) fn choice<T: Copy>(&mut self, path: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        self.text(path, |text| choose(text, choices))
+        let node = self.node(path)?;
+        self.keep(node.origin.clone(), path, choice_of(&node, choices))
     }
 
     /// A string or an array of strings, each parsed.
@@ -286,6 +287,18 @@ pub(super) fn choose<T: Copy>(text: &str, choices: &[(&'static str, T)]) -> Resu
     let near = suggest::nearest(text, choices.iter().map(|(word, _)| *word));
     Err(Problem::new(format!("expected {}", either(&words)))
         .maybe_help(near.map(|near| format!("did you mean `{near}`?"))))
+}
+
+/// One of these words; of a value that is no string the error says which there are.
+pub(super) fn choice_of<T: Copy>(node: &Node, choices: &[(&'static str, T)]) -> Result<T, Problem> {
+    match &node.value {
+        Value::Text(_) => choose(text_of(node)?, choices),
+        other => {
+            let words: Vec<String> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+            let problem = format!("expected {}, found {}", either(&words), other.describe());
+            Err(Problem::new(problem))
+        }
+    }
 }
 
 /// `a`, `a or b`, `a, b or c`.

@@ -69,6 +69,8 @@ impl Reader<'_> {
 
     fn secret_with(&mut self, path: &str, node: &Node, fits: impl Fn(&str) -> bool) -> Option<SecretText> {
         let result = match &node.value {
+            Value::Text(text) if is_unexpanded(text) => Err(Problem::new("`${NAME}` is not expanded here")
+                .help("write { env = \"NAME\" } to take the value of a variable")),
             Value::Text(text) => Ok(SecretText::new(text.to_string())),
             Value::Table(entries) => self.secret_elsewhere(entries),
             other => Err(Problem::new(format!(
@@ -130,6 +132,15 @@ fn looks_like_variable(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// What a shell would replace.
+fn is_unexpanded(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    })
 }
 
 fn without_line_break(text: &str) -> &str {

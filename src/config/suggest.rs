@@ -3,7 +3,7 @@
 use super::keys::{self, KEYS, Key, ROUTE_KEYS, SECTIONS};
 
 /// The candidate nearest to `word`, when it is near enough to be what was meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A key read as a word: case and the kind of dash do not make it another one.
     let folded = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let word = folded(word);

@@ -7,6 +7,7 @@ mod cors;
 mod errors;
 mod in_step;
 mod looser;
+mod mistakes;
 mod overlay;
 mod route_sign_in;
 mod routes;

@@ -5,6 +5,7 @@
 
 pub mod assertion;
 pub mod claims;
+mod default_headers;
 pub mod encoding;
 pub mod headers;
 pub mod owned;

@@ -63,6 +63,7 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         (&["--as", "claims.json", "/files/..%2fadmin"], 4, &["refused with 400"]),
         (&["--as", "claims.json", "/files/.logto%2fuser"], 4, &["refused with 400"]),
         (&["/.logto/sign-in"], 0, &["the proxy itself", "sign_in"]),
+        (&["--as", "claims.json", "TRACE", "/elsewhere"], 4, &["refused with 405"]),
     ];
     for (arguments, code, said) in cases {
         let ended = explain(arguments);
@@ -85,6 +86,19 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         );
     }
     assert!(explain(&as_user).code == Some(2), "there is no path");
+    for (arguments, code, said) in [
+        (["GET", "admin"], 2, "expected a path that begins with `/`"),
+        (["G T", "/admin"], 2, "G T is no method"),
+        (
+            ["--cookie=abc", "/admin"],
+            1,
+            "it is damaged, or no cookie of this proxy",
+        ),
+    ] {
+        let ended = explain(&arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{ended:?}");
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
 }
 
 #[test]

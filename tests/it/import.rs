@@ -41,6 +41,7 @@ metrics_address = "127.0.0.1:9100"
 request_logging = false
 htpasswd_file = "/etc/htpasswd"
 made_up = "s3cr3t"
+cookie_domain = ".example.net"
 "#;
 
 fn import(setup: &Setup, arguments: &[&str]) -> String {
@@ -107,6 +108,7 @@ fn a_whole_configuration_is_carried_over() {
         "# ssl_insecure_skip_verify:",
         "# htpasswd_file:",
         "# made_up: no option",
+        "# cookie_domain: no option of oauth2-proxy 7. Is cookie_domains meant?",
         "# cookie_samesite:",
         "# scope:",
     ] {
@@ -256,6 +258,55 @@ fn what_let_nobody_in_lets_nobody_in() {
         toml.contains("access = { email = [\"one@example.com\", \"two@example.com\"] }"),
         "{toml}"
     );
+}
+
+#[test]
+fn a_path_that_no_upstream_serves_stays_closed() {
+    let (_, toml, checked) = imported(
+        "redirect_url = \"https://app.example.com/oauth2/callback\"\nemail_domains = \"*\"\n\
+         upstreams = [\"http://localhost:5000/graphql\", \"http://localhost:5006/ui/\"]\n\
+         skip_auth_routes = [\"^/metrics\", \"^/ui/static/\", \"^/\"]\napi_routes = [\"^/api\"]\n",
+    );
+    let route = |begins: &str| {
+        let words = |line: &str| line.split_whitespace().next() == Some(begins);
+        checked.lines().find(|line| words(line)).map(str::to_owned)
+    };
+    assert!(
+        route("/*").is_some_and(|line| line.contains("nobody.invalid")),
+        "{checked}"
+    );
+    assert!(
+        route("/ui/static/*").is_some_and(|line| line.contains("public")),
+        "{checked}"
+    );
+    for path in ["/graphql", "/ui/*"] {
+        assert!(
+            route(path).is_some_and(|line| line.contains("authenticated")),
+            "{checked}"
+        );
+    }
+    for path in ["/metrics/*", "/api/*"] {
+        assert_eq!(route(path), None, "{checked}");
+        assert!(
+            toml.contains(&format!("no upstream serves all of {path}")),
+            "{toml}"
+        );
+    }
+}
+
+#[test]
+fn what_holds_nothing_of_oauth2_proxys_is_an_error() {
+    for (text, said) in [
+        ("- SOMETHING_ELSE=1\n", "no option of oauth2-proxy"),
+        ("", "no option of oauth2-proxy"),
+        ("upstreamConfig:\n  upstreams: []\n", "the alpha configuration"),
+    ] {
+        let setup = Setup::new("");
+        std::fs::write(setup.path("source"), text).unwrap();
+        let ended = setup.run(&["import", "oauth2-proxy", "source"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
 }
 
 #[test]

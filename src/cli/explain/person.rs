@@ -154,10 +154,25 @@ fn from_cookie(given: &str, gate: &Gate) -> Result<Person, Stop> {
         Presented::Invalid(reason) => {
             complain(format_args!(
                 "error: the cookie opens no session: {}",
-                reason.as_str()
+                in_words(reason.as_str())
             ));
             Err(Stop(ExitCode::from(FAILED)))
         }
+    }
+}
+
+/// Why a cookie opens no session, by the word that the metric has for it.
+fn in_words(reason: &'static str) -> &'static str {
+    match reason {
+        "unknown_key" => "it was sealed with a key that session.keys does not have",
+        "incomplete" => "a piece of it is missing",
+        "duplicate" => "a piece of it is there twice",
+        "too_long" => "it is longer than limits.cookie_bytes",
+        "lifetime" => "it is older than session.lifetime",
+        "idle" => "it was not used for session.idle_timeout",
+        "future" => "it begins in the future: a clock is wrong",
+        "content" => "another version of this program made it",
+        _ => "it is damaged, or no cookie of this proxy",
     }
 }
 

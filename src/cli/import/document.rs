@@ -27,10 +27,15 @@ impl Document {
 
     /// An empty line and a heading.
     pub(super) fn heading(&mut self, heading: &str) {
+        self.gap();
+        self.line(heading);
+    }
+
+    /// An empty line, but not as the first.
+    pub(super) fn gap(&mut self) {
         if !self.0.is_empty() {
             self.0.push('\n');
         }
-        self.line(heading);
     }
 
     /// A key and a text.

@@ -81,6 +81,10 @@ pub(super) fn run(flags: &ImportFlags) -> ExitCode {
             return ExitCode::from(WRONG_SETUP);
         }
     }
+    if options.is_empty() {
+        complain("error: there is no option of oauth2-proxy in what was read");
+        return ExitCode::from(WRONG_SETUP);
+    }
     match write(flags, &options) {
         Ok(text) => {
             say(text.trim_end());

@@ -27,6 +27,11 @@ impl Options {
         }
     }
 
+    /// Whether nothing of oauth2-proxy's was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.unknown.is_empty()
+    }
+
     /// The items of a list; none when it is not set.
     pub(super) fn list(&self, name: &str) -> &[String] {
         self.set.get(name).map_or(&[], |(_, values)| values)

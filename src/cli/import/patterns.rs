@@ -120,6 +120,9 @@ fn pattern(body: &str) -> Result<Vec<String>, &'static str> {
         None => (body, !ended),
     };
     let text = literal(body)?;
+    if !rest && text.ends_with("/*") {
+        return Err("the last segment is any one; in a route a `*` at the end is also all that is below");
+    }
     if !rest {
         let mut both = vec![text.clone()];
         if slash && text != "/" {
@@ -236,6 +239,10 @@ mod tests {
             "^/[^/]+x$",
             "^/a;b",
             "^/(a|b)?$",
+            "^/[^/]+$",
+            "^/users/[^/]+$",
+            "^/users/[^/]+/?$",
+            "^/(users|teams)/[^/]+$",
             "^",
         ] {
             assert!(

@@ -9,10 +9,13 @@ use super::{Kind, catalogue};
 pub(super) fn read(options: &mut Options, file: &str, text: &str) -> Result<(), String> {
     let mut lines = text.lines().map(str::trim);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
-    match first.unwrap_or_default() {
-        first if is_command(first) => command_line(options, file, text),
-        first if is_variable(first) => variables(options, text).map_err(|line| at(file, line)),
-        _ => toml_file(options, file, text),
+    let first = first.unwrap_or_default();
+    if is_variable(first) || first == "environment:" {
+        variables(options, text).map_err(|line| at(file, line))
+    } else if is_command(first) {
+        command_line(options, file, text)
+    } else {
+        toml_file(options, file, text)
     }
 }
 
@@ -27,18 +30,33 @@ fn is_command(first: &str) -> bool {
 }
 
 fn is_variable(first: &str) -> bool {
-    let first = first.strip_prefix("export ").unwrap_or(first).trim_start();
-    first.split_once('=').is_some_and(|(name, _)| {
+    variable(first).is_some_and(|(name, _)| {
         let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         !name.is_empty() && name.bytes().all(fits)
     })
+}
+
+/// Name and value: `NAME=value`, or below `environment:` of a Compose file `- NAME=value` or `NAME: value`.
+fn variable(line: &str) -> Option<(&str, &str)> {
+    let line = line.strip_prefix("- ").map_or(line, |item| unquoted(item.trim()));
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let (assigned, entry) = (line.split_once('='), line.split_once(": "));
+    let (name, value) = match (assigned, entry) {
+        (Some((name, _)), Some(entry)) if entry.0.len() < name.len() => entry,
+        (Some(assigned), _) => assigned,
+        (None, entry) => entry?,
+    };
+    Some((name.trim_end(), unquoted(value.trim())))
 }
 
 fn toml_file(options: &mut Options, file: &str, text: &str) -> Result<(), String> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count().saturating_add(1));
-        format!("{file}:{line}: this is no TOML, no command line and no file of OAUTH2_PROXY_ variables")
+        format!(
+            "{file}:{line}: this is no TOML, no command line and no file of OAUTH2_PROXY_ variables; the alpha configuration \
+             (YAML) is not read"
+        )
     })?;
     for (name, value) in &table {
         let Some(setting) = catalogue::OPTIONS.iter().find(|setting| setting.name == name) else {
@@ -64,20 +82,18 @@ fn scalar(value: &toml::Value) -> Option<String> {
     }
 }
 
-/// As `docker --env-file`, systemd and shells have them. `Err` is the line that is none.
+/// As `docker --env-file`, systemd, shells and Compose files have them. `Err` is the line that is none.
 fn variables(options: &mut Options, text: &str) -> Result<(), usize> {
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+        if line.is_empty() || line.starts_with('#') || line == "environment:" {
             continue;
         }
-        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
-        let (name, value) = line.split_once('=').ok_or(index.saturating_add(1))?;
-        let Some(name) = name.trim_end().strip_prefix("OAUTH2_PROXY_") else {
+        let (name, value) = variable(line).ok_or(index.saturating_add(1))?;
+        let Some(name) = name.strip_prefix("OAUTH2_PROXY_") else {
             continue; // somebody else's variable
         };
         let name = name.to_ascii_lowercase();
-        let value = unquoted(value.trim());
         match catalogue::OPTIONS.iter().find(|setting| setting.name == name) {
             Some(setting) => options.set(setting.name, split(setting.kind, value), Origin::Environment),
             None => options.unknown.push(name),
@@ -193,8 +209,10 @@ mod tests {
         let file = "# a comment\nupstreams = [\"http://a:1/\", \"http://b:2/x/\"]\nreverse_proxy = \"true\"\nclient_id=\"id one\"\n";
         let variables = "\n# x\nexport OAUTH2_PROXY_UPSTREAMS=http://a:1/,http://b:2/x/\nPATH=/bin\nOAUTH2_PROXY_REVERSE_PROXY=true\nOAUTH2_PROXY_CLIENT_ID='id one'\n";
         let command = "/bin/oauth2-proxy --upstream=http://a:1/ \\\n  --upstream http://b:2/x/ --reverse-proxy '--client-id=id one'";
+        let compose = "environment:\n  # x\n  - OAUTH2_PROXY_UPSTREAMS=http://a:1/,http://b:2/x/\n  - \"OAUTH2_PROXY_REVERSE_PROXY=true\"\n  - OAUTH2_PROXY_CLIENT_ID=id one\n";
+        let entries = "OAUTH2_PROXY_UPSTREAMS: \"http://a:1/,http://b:2/x/\"\nOAUTH2_PROXY_REVERSE_PROXY: 'true'\nOTHER: a=b\nOAUTH2_PROXY_CLIENT_ID: id one\n";
         let list = "- --upstream=http://a:1/\n- \"--upstream=http://b:2/x/\"\n- --reverse-proxy=true\n- --client-id=\"id one\" # it\n";
-        for text in [file, variables, command, list] {
+        for text in [file, variables, compose, entries, command, list] {
             let options = options(text);
             assert_eq!(
                 options.list("upstreams"),

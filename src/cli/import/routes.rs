@@ -59,10 +59,14 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
             )),
         }
     }
+    let all_served = upstreams.is_empty() || upstreams.iter().any(|upstream| upstream.path == "/*");
+    if !all_served {
+        plans.retain(|plan| is_served(plan, upstreams, &mut left_out));
+    }
     for upstream in upstreams.iter().filter(|upstream| upstream.path != "/*") {
         add(&mut plans, upstream.path.clone(), None, false, false, "upstreams");
     }
-    if base.access.is_some() || everything_401 || preflight {
+    if base.access.is_some() || everything_401 || preflight || !all_served {
         add(
             &mut plans,
             "/*".to_owned(),
@@ -94,6 +98,13 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
             document.text("access", "public");
             continue;
         }
+        if plan.path == "/*" && !all_served {
+            document.comment(
+                "No upstream is for these paths: oauth2-proxy answers them with 404. Here nobody passes.",
+            );
+            document.raw("access", &format!("{{ {} }}", closed()));
+            continue;
+        }
         if plan.path == "/*" {
             base.notes.iter().for_each(|note| document.comment(note));
         }
@@ -107,6 +118,21 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
             document.text("cors", "pass");
         }
     }
+}
+
+/// Whether some upstream serves what a route is about; without one it would go to another, which oauth2-proxy never showed there.
+fn is_served(plan: &Plan, upstreams: &[Upstream], left_out: &mut Vec<String>) -> bool {
+    let is_served = upstream_of(&plan.path, upstreams).is_some();
+    if !is_served {
+        let notes = plan.notes.iter();
+        left_out.extend(notes.map(|note| {
+            format!(
+                "{note}: no upstream serves all of {}. It stays closed.",
+                plan.path
+            )
+        }));
+    }
+    is_served
 }
 
 /// Takes what is there for the same requests: what opens goes before, as in oauth2-proxy.

@@ -6,6 +6,7 @@ use super::document::{Document, quoted};
 use super::options::{Options, Origin};
 use super::routes::{self, Upstream};
 use super::values::{DAY, go_duration, public_url, shown, upstream};
+use crate::config::nearest;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl<'a> Translation<'a> {
 
     /// Top of the file; where requests go to.
     fn top(&mut self) -> Vec<Upstream> {
-        self.document.heading("");
+        self.document.gap();
         match public_url(self.text("redirect_url")) {
             Ok(url) => self.document.text("public_url", &url),
             Err(why) => {
@@ -228,7 +229,11 @@ impl<'a> Translation<'a> {
             .options
             .unknown
             .iter()
-            .map(|name| format!("{name}: no option of oauth2-proxy 7."))
+            .map(|name| {
+                let near = nearest(name, OPTIONS.iter().map(|setting| setting.name));
+                let near = near.map_or_else(String::new, |near| format!(" Is {near} meant?"));
+                format!("{name}: no option of oauth2-proxy 7.{near}")
+            })
             .collect();
         lines.extend(unknown);
         if lines.is_empty() {

@@ -10,48 +10,9 @@ use super::super::node::{Entry, Node, Value};
 use super::super::reader::{Reader, text_of};
 use super::super::suggest;
 use super::super::value::sign_in::parse_identifier;
+use super::claims::{FROM_USERINFO, known_claim, missing_scope, top_level};
 use super::headers::claim_path;
 use super::parse_network;
-
-/// Claims by the scope that Logto gives them for (Logto: `kit/core-kit/src/openid.ts`). `openid` is always asked for.
-const CLAIMS: &[(&str, &[&str])] = &[
-    ("openid", &["sub"]),
-    (
-        "profile",
-        &[
-            "name",
-            "family_name",
-            "given_name",
-            "middle_name",
-            "nickname",
-            "preferred_username",
-            "profile",
-            "picture",
-            "website",
-            "gender",
-            "birthdate",
-            "zoneinfo",
-            "locale",
-            "username",
-            "created_at",
-            "updated_at",
-        ],
-    ),
-    ("email", &["email", "email_verified"]),
-    ("phone", &["phone_number", "phone_number_verified"]),
-    ("address", &["address"]),
-    ("roles", &["roles"]),
-    (
-        "urn:logto:scope:organizations",
-        &["organizations", "organization_data"],
-    ),
-    ("urn:logto:scope:organization_roles", &["organization_roles"]),
-    ("custom_data", &["custom_data"]),
-    ("identities", &["identities", "sso_identities"]),
-];
-
-/// What Logto leaves out of ID tokens unless the tenant says otherwise.
-const FROM_USERINFO: &[&str] = &["identities", "sso_identities", "custom_data", "organization_data"];
 
 const KEY: &str = "route.access";
 
@@ -320,22 +281,6 @@ fn values(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<ClaimValue>> {
     values.collect()
 }
 
-fn top_level(path: &str) -> &str {
-    path.split('.').next().unwrap_or_default()
-}
-
-fn known_claim(path: String) -> Result<String, Problem> {
-    let claims = || CLAIMS.iter().flat_map(|(_, claims)| claims.iter().copied());
-    let name = top_level(&path);
-    if claims().any(|claim| claim == name) {
-        return Ok(path);
-    }
-    let near = suggest::nearest(name, claims()).map(|near| format!("did you mean `{near}`?"));
-    let help = near
-        .unwrap_or_else(|| "docs/configuration.md lists the claims; own data is in `custom_data`".to_owned());
-    Err(Problem::new("Logto gives no such claim").help(help))
-}
-
 /// The claims that a condition reads.
 fn claims_of<'t>(key: &str, table: &'t AccessTable, logto: &LogtoConfig) -> Vec<&'t str> {
     match key {
@@ -352,11 +297,7 @@ fn claims_of<'t>(key: &str, table: &'t AccessTable, logto: &LogtoConfig) -> Vec<
 
 /// Without the scope nobody would ever pass.
 fn check_scope(reader: &mut Reader<'_>, origin: &Origin, path: &str, claim: &str, logto: &LogtoConfig) {
-    let scope = CLAIMS
-        .iter()
-        .find(|(_, claims)| claims.contains(&claim))
-        .map(|(scope, _)| *scope);
-    if let Some(scope) = scope.filter(|scope| !logto.scopes.iter().any(|asked| asked == scope)) {
+    if let Some(scope) = missing_scope(claim, logto) {
         let problem = Problem::new(format!(
             "this reads the claim `{claim}`, which `logto.scopes` does not ask for"
         ))

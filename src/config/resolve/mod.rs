@@ -2,6 +2,7 @@
 
 mod access;
 mod assertion;
+mod claims;
 mod endpoints;
 mod headers;
 mod hugging_face;
@@ -81,6 +82,9 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let store = store::store(reader);
     let (trusted_proxies, trust_unix_peers) = trusted?;
     let (headers, removed_headers) = headers?;
+    if let Some(logto) = &logto {
+        claims::warn(reader, &headers, logto);
+    }
     let config = Config {
         public_url: public_url?,
         listen: listen?,

@@ -92,7 +92,7 @@ fn a_table_may_be_written_in_any_way_of_toml() {
 fn wrong_tables_are_refused_at_their_key() {
     for (lines, key, said) in [
         ("access = {}", "route.access", "without a condition"),
-        ("access = 1", "route.access", "expected a string"),
+        ("access = 1", "route.access", "found an integer"),
         ("access = \"admin\"", "route.access", "or a table"),
         ("access = \"Public\"", "route.access", "did you mean `public`"),
         (

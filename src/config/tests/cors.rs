@@ -76,7 +76,7 @@ fn words_and_tables_are_read() {
 fn what_is_wrong_is_said_at_its_key() {
     for (lines, key, said) in [
         ("cors = \"on\"", "route.cors", "`off`"),
-        ("cors = true", "route.cors", "string"),
+        ("cors = true", "route.cors", "`off` or `pass`"),
         ("cors = {}", "route.cors", "`origins` is required"),
         (
             "cors = { credentials = true }",

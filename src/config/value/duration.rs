@@ -16,8 +16,12 @@ const UNITS: &[(&str, u64)] = &[
 pub(in super::super) fn parse(text: &str) -> Result<Duration, Problem> {
     let problem = || {
         let bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let help = bare.then(|| "add a unit: ms, s, m, h, d or w".to_owned());
-        Problem::new("expected a duration such as \"90s\", \"1h30m\" or \"7d\"").maybe_help(help)
+        let help = if bare {
+            "add a unit: ms, s, m, h, d or w"
+        } else {
+            "integers, each with a unit (ms, s, m, h, d or w), without blanks"
+        };
+        Problem::new("expected a duration such as \"90s\", \"1h30m\" or \"7d\"").help(help)
     };
     let mut rest = text;
     let mut milliseconds: u64 = 0;

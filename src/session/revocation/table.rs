@@ -25,9 +25,13 @@ pub(super) struct Table<K> {
 impl<K: Clone + Eq + Hash> Table<K> {
     pub(super) fn new(most: usize) -> Self {
         let parts = most.div_ceil(PART_RECORDS).clamp(1, MOST_PARTS);
+        // One for all of them: thousands of empty maps would be most of an idle process's heap.
+        let empty: Arc<HashMap<K, Record>> = Arc::default();
         Self {
             hasher: RandomState::new(),
-            parts: std::iter::repeat_with(ArcSwap::default).take(parts).collect(),
+            parts: std::iter::repeat_with(|| ArcSwap::new(Arc::clone(&empty)))
+                .take(parts)
+                .collect(),
         }
     }
 

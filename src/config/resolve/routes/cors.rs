@@ -8,7 +8,7 @@ use crate::config::error::{Origin, Problem, shown};
 use crate::config::keys::CORS_KEYS;
 use crate::config::model::{Cors, CorsTable};
 use crate::config::node::{Entry, Node, Value};
-use crate::config::reader::{Reader, choose, text_of};
+use crate::config::reader::{Reader, choice_of, text_of};
 use crate::config::suggest;
 use crate::config::value::{PublicUrl, duration};
 use crate::http::cors::{OriginError, OriginPattern};
@@ -36,11 +36,8 @@ pub(super) fn cors(
         warn(reader, route, &table, public_url);
         return Some(Cors::Answer(Box::new(table)));
     }
-    let word = text_of(&node).and_then(|text| {
-        choose(text, &[("off", false), ("pass", true)]).map_err(|problem| {
-            problem.or_help("or a table: cors = { origins = [\"https://www.example.com\"] }")
-        })
-    });
+    let word = choice_of(&node, &[("off", false), ("pass", true)])
+        .map_err(|problem| problem.or_help("or a table: cors = { origins = [\"https://www.example.com\"] }"));
     let passes = reader.keep(node.origin, KEY, word)?;
     Some(if passes { Cors::Pass } else { Cors::Off })
 }

@@ -19,7 +19,7 @@ use crate::config::model::{
     Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, SignInConfig, Unauthenticated,
 };
 use crate::config::node::{Entry, Value};
-use crate::config::reader::{Reader, choose, text_of};
+use crate::config::reader::{Reader, choice_of, choose, text_of};
 use crate::config::value::{ListenAddress, PublicUrl, RoutePath, UpstreamAddress, UpstreamHost};
 pub(super) use callers::warn_without_bearer;
 use cors::cors;
@@ -105,6 +105,15 @@ fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
     if route.audience.is_some() && !around.has_assertion {
         reader.warnings.push(format!(
             "route {route}: audience has no effect, since there is no assertion.key"
+        ));
+    }
+    if let RoutePath::Exact(path) = &route.path
+        && !is_open
+        && path.len() > 1
+        && path.ends_with('/')
+    {
+        reader.warnings.push(format!(
+            "route {route}: it is for this path alone; write {path}* for everything below it"
         ));
     }
     callers::warn(reader, route);
@@ -273,11 +282,9 @@ fn access(
         let table = access::table(reader, &node.origin, entries, route, logto)?;
         return Some(Access::Table(Box::new(table)));
     }
-    let word = text_of(&node).and_then(|text| {
-        let words = [("public", 0), ("optional", 1), ("authenticated", 2)];
-        choose(text, &words)
-            .map_err(|problem| problem.or_help("or a table: access = { any_role = [\"admin\"] }"))
-    });
+    let words = [("public", 0), ("optional", 1), ("authenticated", 2)];
+    let word = choice_of(&node, &words)
+        .map_err(|problem| problem.or_help("or a table: access = { any_role = [\"admin\"] }"));
     Some(match reader.keep(node.origin, KEY, word)? {
         0 => Access::Public,
         1 => Access::Optional,
