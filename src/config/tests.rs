@@ -6,6 +6,7 @@ mod callers;
 mod cors;
 mod errors;
 mod in_step;
+mod looser;
 mod mistakes;
 mod overlay;
 mod route_sign_in;

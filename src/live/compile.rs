@@ -2,6 +2,7 @@
 
 use super::error::CompileError;
 use super::lasting::Lasting;
+use super::organizations::organizations_asked_for;
 use super::parts::{
     assertions, cookie_settings, endpoint_paths, header_rules, keyring, sign_ins, worker_settings,
 };
@@ -114,6 +115,7 @@ fn assemble(
         },
         keeps: keeps(config, &header_rules),
         organizations: lasting.organizations,
+        organizations_asked_for: organizations_asked_for(config, &header_rules)?,
         ledger: lasting.ledger,
         clock: lasting.clock.clone(),
         tasks: lasting.tasks.clone(),

@@ -4,11 +4,14 @@ use super::error::CompileError;
 use crate::back_channel::SetupFailure;
 use crate::config::{Access, Config, LiveOrgs};
 use crate::hugging_face::HuggingFace;
-use crate::identity::ClaimPath;
+use crate::identity::{ClaimPath, HeaderRules};
 use crate::logto::SetupError;
 use crate::recheck::{KEPT_CLAIMS, LiveOrganizations};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+/// Where claims have the list.
+const LIST: &str = "identities.huggingface.details.rawData.orgs";
 
 /// Whether any route asks for an organization, and Hugging Face is to be asked about it.
 fn is_asked(config: &Config) -> bool {
@@ -49,4 +52,33 @@ pub(super) fn live_organizations(
             |before| Arc::clone(&before.told),
         ),
     }))
+}
+
+/// Those that rules ask for; `None` where a header, or another condition, reads the list of all.
+pub(super) fn organizations_asked_for(
+    config: &Config,
+    rules: &HeaderRules,
+) -> Result<Option<Vec<String>>, CompileError> {
+    let list: ClaimPath = LIST.parse()?;
+    let meets = |path: &ClaimPath| {
+        path.names()
+            .iter()
+            .zip(list.names())
+            .all(|(one, other)| one == other)
+    };
+    if rules.needed_claims().iter().any(meets) {
+        return Ok(None);
+    }
+    let mut asked_for = Vec::new();
+    for route in &config.routes {
+        if let Access::Table(table) = &route.access {
+            asked_for.extend(table.hf_org.iter().cloned());
+            if let Some(claim) = &table.claim
+                && meets(&claim.path.parse().map_err(CompileError::ConditionClaim)?)
+            {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(asked_for))
 }

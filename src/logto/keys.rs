@@ -32,6 +32,8 @@ pub(super) type KeySet = JsonWebKeySet<SigningKey>;
 #[derive(Debug)]
 pub(super) struct Keys {
     current: ArcSwapOption<KeySet>,
+    /// When that set was fetched.
+    fetched_at: Mutex<Option<Instant>>,
     /// Held while a fetch is under way, so that there is one at a time.
     flight: tokio::sync::Mutex<()>,
     last_search: Mutex<Option<Instant>>,
@@ -63,6 +65,7 @@ impl Keys {
     pub(super) fn new() -> Self {
         Self {
             current: ArcSwapOption::empty(),
+            fetched_at: Mutex::new(None),
             flight: tokio::sync::Mutex::new(()),
             last_search: Mutex::new(None),
             last_sent_search: Mutex::new(None),
@@ -78,6 +81,7 @@ impl Keys {
     /// Takes over what another has.
     pub(super) fn learn_from(&self, other: &Self) {
         self.current.store(other.current());
+        *self.fetched() = *other.fetched();
     }
 
     /// The keys known now, or a first fetch that all who wait share.
@@ -131,6 +135,18 @@ impl Keys {
         self.remembered().as_ref().map(|(error, _)| error.clone())
     }
 
+    /// How old the keys are that are known.
+    pub(super) fn age(&self) -> Duration {
+        let fetched = *self.fetched();
+        fetched.map_or(Duration::MAX, |fetched| {
+            clock::monotonic().saturating_duration_since(fetched)
+        })
+    }
+
+    fn fetched(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.fetched_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remembered(&self) -> MutexGuard<'_, Option<(LogtoError, Instant)>> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,6 +171,7 @@ impl Keys {
             Ok(keys) => {
                 let keys = Arc::new(keys);
                 self.current.store(Some(Arc::clone(&keys)));
+                *self.fetched() = Some(clock::monotonic());
                 *self.remembered() = None;
                 Ok(keys)
             }

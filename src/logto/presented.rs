@@ -7,9 +7,10 @@ use super::Logto;
 use super::error::{Call, LogtoError, LogtoErrorKind};
 use super::keys::{KeySet, Search, Seeker};
 use super::verify::{
-    AccessToken, Audience, LogoutToken, Refusal, ResourceServer, UnprovedAccessToken, UnprovedLogoutToken,
-    Verified,
+    AccessToken, Audience, LEEWAY, LogoutToken, Refusal, ResourceServer, UnprovedAccessToken,
+    UnprovedLogoutToken, Verified,
 };
+use crate::clock::UnixSeconds;
 
 impl Logto {
     /// Proves a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6), all but step 7: whether its `jti` was seen before.
@@ -23,7 +24,8 @@ impl Logto {
         };
         let token = UnprovedLogoutToken::read(token, &audience)
             .map_err(|check| LogtoError::invalid_token(Call::LogoutToken, check))?;
-        self.prove_sent(Call::LogoutToken, |keys| token.prove(keys)).await
+        self.prove_sent(Call::LogoutToken, None, |keys| token.prove(keys))
+            .await
     }
 
     /// Proves a JWT access token for one of these resources (RFC 9068 §4). A resource is the `aud` of its tokens, to the
@@ -43,13 +45,18 @@ impl Logto {
         };
         let token = UnprovedAccessToken::read(token, &server)
             .map_err(|check| LogtoError::invalid_token(Call::AccessToken, check))?;
-        self.prove_sent(Call::AccessToken, |keys| token.prove(keys)).await
+        self.prove_sent(Call::AccessToken, Some(token.issued_at()), |keys| {
+            token.prove(keys)
+        })
+        .await
     }
 
-    /// Proves with the keys known, and once more with newer ones when the token's is not among them.
+    /// Proves with the keys known, and once more with newer ones when the token's is not among them. A token that was made after
+    /// those were fetched, by `issued_at`, may be of a key that came since: when it is too early to ask, nothing is said of it.
     async fn prove_sent<T>(
         &self,
         call: Call,
+        issued_at: Option<UnixSeconds>,
         prove: impl Fn(&KeySet) -> Result<T, Refusal>,
     ) -> Result<T, LogtoError> {
         let inner = &self.0;
@@ -69,7 +76,14 @@ impl Logto {
             .await?;
         let keys = match search {
             Search::Fetched(keys) | Search::Newer(keys) => keys,
-            Search::TooEarly if known.is_some() => return Err(refused("kid")),
+            Search::TooEarly
+                if known.is_some()
+                    && issued_at.is_none_or(|at| {
+                        inner.clock.now().since(at) > inner.keys.age().saturating_add(LEEWAY)
+                    }) =>
+            {
+                return Err(refused("kid"));
+            }
             Search::TooEarly => return Err(LogtoError::new(Call::Keys, LogtoErrorKind::Away)),
         };
         prove(&keys).map_err(|refusal| match refusal {

@@ -225,7 +225,7 @@ fn is_same_address(wanted: &str, (local, domain): (&str, &str)) -> bool {
 /// Whether an organization of a Hugging Face account is the wanted one. A text that looks like an ID is never compared with a
 /// name, which anybody may choose. One that has not let its member in yet, for want of its single sign-on or of a second factor,
 /// is none: Logto's snapshot lists such too.
-fn is_organization(held: &Value, wanted: &str) -> bool {
+pub fn is_organization(held: &Value, wanted: &str) -> bool {
     let is_unmet = |name: &&str| held.get(name) == Some(&Value::Bool(true));
     if ["pendingSSO", "missingMFA"].iter().any(is_unmet) {
         return false;

@@ -18,7 +18,7 @@ mod route;
 mod table;
 
 pub use caller::{Caller, Machine, RequestFacts, User};
-pub use check::Why;
+pub use check::{Why, is_organization};
 pub use condition::{Condition, EmailProof, OrganizationProof};
 pub use decide::{Decision, Permit, Reason, Refusal, decide, permit_preflight};
 pub use host::{HostPattern, HostPatternError};

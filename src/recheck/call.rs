@@ -34,6 +34,10 @@ pub(super) const MOST_AHEAD: Duration = Duration::from_secs(30);
 /// How far a session's moment may run ahead because it was asked about several times in a second.
 const MOST_DRIFT: Duration = Duration::from_secs(10);
 
+/// How long one that is asked about so often waits for its turn at most, and how often it looks.
+const MOST_PACING: Duration = Duration::from_secs(3);
+const PACE: Duration = Duration::from_millis(100);
+
 /// What Logto had to say.
 struct Answer {
     outcome: Outcome,
@@ -80,6 +84,9 @@ impl Rechecks {
         mut unproved_token: Option<SecretText>,
         wants: &[Want],
     ) -> Settled {
+        if !wants.is_empty() {
+            self.until_not_too_often(&base).await;
+        }
         let _turn = self.ledger.turn().await;
         let known_before = base.checked_at();
         let (lease, decided) = self.turn(&mut base, wants).await;
@@ -101,9 +108,11 @@ impl Rechecks {
             // Another replica has got on since.
             unproved_token = None;
         }
-        if !wants.is_empty() && base.checked_at() >= self.clock.now().plus(MOST_DRIFT) {
+        if !wants.is_empty() && self.is_too_often(&base) {
             return self.too_often(&base, learnt);
         }
+        let begun_at = self.clock.now();
+        let notice = self.store.revocations().recheck_asked_at(&base.marks());
         let answer = self.ask(&base, unproved_token, wants).await;
         let now = self.clock.now();
         let paused = |pause| {
@@ -115,6 +124,10 @@ impl Rechecks {
         };
         let (kept_for, paused) = match &answer.outcome {
             Outcome::Confirmed(session) => {
+                if session.checked_at() > begun_at {
+                    let until = session.checked_at().plus(self.limits.recheck);
+                    self.ledger.answered(session, notice, until, now);
+                }
                 let keep = self.result_life(presented, session);
                 self.publish(lease, &base, session, keep).await;
                 (keep, self.paused_after(session, now))
@@ -134,6 +147,19 @@ impl Rechecks {
             unproved_token: answer.unproved_token,
             paused,
             end: now.plus(kept_for),
+        }
+    }
+
+    /// Whether a session was asked about so often that one more result would have a moment too far ahead.
+    fn is_too_often(&self, base: &Session) -> bool {
+        base.checked_at() >= self.clock.now().plus(MOST_DRIFT)
+    }
+
+    /// Waits for it, a little.
+    async fn until_not_too_often(&self, base: &Session) {
+        let begun = monotonic();
+        while self.is_too_often(base) && begun.elapsed() < MOST_PACING {
+            sleep(PACE).await;
         }
     }
 
@@ -313,12 +339,7 @@ impl Rechecks {
         if base.checked_at() < now.plus(MOST_AHEAD) {
             after = after.max(base.checked_at().plus(second));
         }
-        let after = after.min(now.plus(MOST_AHEAD));
-        if after > now {
-            let until = after.plus(self.limits.recheck);
-            self.ledger.answering(base.id(), after, asked, until, now);
-        }
-        after
+        after.min(now.plus(MOST_AHEAD))
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Rechecks {
     pub keeps: Keeps,
     /// Whether and how Hugging Face is asked for organizations.
     pub organizations: Option<LiveOrganizations>,
+    /// The Hugging Face organizations that rules ask for; `None` where the whole list is read for something else.
+    pub organizations_asked_for: Option<Vec<String>>,
     /// Calls under way and their results.
     pub ledger: Arc<Ledger>,
     /// The time.

@@ -11,6 +11,7 @@ use crate::clock::UnixSeconds;
 use crate::hugging_face::{Account, AccountFailure, HuggingFace};
 use crate::identity::Claims;
 use crate::logto::{LogtoErrorKind, SocialTokenFailure};
+use crate::policy::is_organization;
 use crate::secret::SecretText;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -24,6 +25,9 @@ const TARGET: &str = "huggingface";
 const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
 /// Beside `userId`: when Hugging Face last said so, seconds since the epoch; 0: it was to be asked and never answered.
 const CHECKED_AT: &str = "orgs_checked_at";
+
+/// Longest list that a session keeps whole, in bytes of JSON.
+const LONGEST_LIST: usize = 2_048;
 
 /// The claims that a session must keep besides the list itself.
 pub const KEPT_CLAIMS: [&str; 2] = [
@@ -76,10 +80,30 @@ struct Before {
 }
 
 impl Rechecks {
+    /// The claims of a user as [`with_live_organizations`](Self::with_live_organizations) has them, with a list that fits into a
+    /// session: of a long one those that rules ask for, unless more is read of it.
+    pub async fn with_organizations(
+        &self,
+        claims: Map<String, Value>,
+        access_token: &SecretText,
+        before: Option<&Claims>,
+    ) -> Map<String, Value> {
+        let mut claims = self.with_live_organizations(claims, access_token, before).await;
+        if let Some(asked_for) = &self.organizations_asked_for
+            && let Some(list) = account_mut(&mut claims)
+                .and_then(|account| account.get_mut("details")?.get_mut("rawData")?.get_mut("orgs"))
+            && list.to_string().len() > LONGEST_LIST
+            && let Some(held) = list.as_array_mut()
+        {
+            held.retain(|held| asked_for.iter().any(|wanted| is_organization(held, wanted)));
+        }
+        claims
+    }
+
     /// The claims of a user with the organizations of their Hugging Face account as they are now, where some route asks for
     /// those. `access_token` is the user's opaque one, `before` are the claims of the session that is confirmed. Takes 10 s at
     /// most, and does nothing for users without such an account.
-    pub async fn with_organizations(
+    async fn with_live_organizations(
         &self,
         mut claims: Map<String, Value>,
         access_token: &SecretText,

@@ -1,52 +1,25 @@
 //! Tokens for the app, issued by the real `oidc-provider` to a session: opaque, for resources (RFC 8707), for organizations in
 //! the way of Logto, and the ID token. What reaches the app is proved with the provider's own keys.
 
+mod setting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
-use logto_proxy::clock::{Clock, monotonic};
-use serde_json::{Value, json};
+use logto_proxy::clock::monotonic;
+use serde_json::json;
 use tokio::time::sleep;
 
-use crate::support::app::App;
-use crate::support::oidc_provider::{CLIENT_ID, OidcProvider, VERSIONS};
-use crate::support::proxy::{Deployment, Place, Proxy};
+use self::setting::{ADMIN, PEOPLE, PLAIN, ROUTES, Setting, THINGS, decoded, header, now, signed_in, token};
+use crate::support::oidc_provider::{CLIENT_ID, VERSIONS};
+use crate::support::redis::Redis;
+use crate::support::replicas::Replicas;
 use crate::support::runner::Scenarios;
-use crate::support::visitor::{Answer, Visitor};
+use crate::support::visitor::Visitor;
 use crate::support::wait;
 use crate::support::webhook;
-
-const THINGS: &str = "https://things.example.com";
-const PEOPLE: &str = "https://people.example.com/";
-const ADMIN: &str = "admin0000001";
-const PLAIN: &str = "plain0000001";
-
-/// `/api/team` is for members of an organization, as far as its first token goes.
-const ROUTES: &str = r#"
-[[route]]
-path = "/headers"
-tokens = [{ header = "X-Access-Token" }, { token = "id", header = "X-Id-Token" }]
-
-[[route]]
-path = "/api/things"
-tokens = [{ resource = "https://things.example.com", header = "Authorization" }]
-
-[[route]]
-path = "/api/people"
-tokens = [{ resource = "https://people.example.com/", header = "X-People-Token", when_absent = "refuse" }]
-
-[[route]]
-path = "/api/team"
-tokens = [
-  { organization = "org_alpha", header = "X-Team-Token", when_absent = "refuse" },
-  { resource = "https://things.example.com", organization = "org_alpha", header = "X-Team-Things-Token" },
-]
-"#;
 
 /// Adds every scenario once for each version.
 pub fn add_to(scenarios: &mut Scenarios) {
@@ -73,121 +46,7 @@ pub fn add_to(scenarios: &mut Scenarios) {
             move || none_that_the_sign_in_did_not_ask_for(version),
         );
     }
-}
-
-struct Setting {
-    place: Place,
-    provider: OidcProvider,
-    app: App,
-}
-
-impl Setting {
-    async fn new(version: u8, more: Value) -> Self {
-        let mut settings = json!({
-            "always_issue_refresh_token": true,
-            "resources": [THINGS, PEOPLE],
-            "resource_scopes": "read write delete",
-        });
-        for (name, value) in more.as_object().expect("settings are an object") {
-            settings[name] = value.clone();
-        }
-        let place = Place::choose();
-        let provider = OidcProvider::start_with(version, &place.public_url(), settings).await;
-        let app = App::start().await;
-        Self { place, provider, app }
-    }
-
-    fn deployment(&self) -> Deployment {
-        Deployment::new(&self.place, self.app.address(), &self.provider)
-            .scopes(&["read", "write", "manage:members"])
-            .session("recheck = \"60s\"")
-            .section(&webhook::section())
-    }
-
-    async fn proxy(&self) -> Proxy {
-        self.deployment().section(ROUTES).start().await
-    }
-
-    async fn refreshes(&self) -> u64 {
-        self.provider.token_calls("refresh_token").await
-    }
-
-    /// What a JWT says, once its signature has been proved with the provider's key (RFC 7515 §5.2), and its `typ`.
-    async fn verified(&self, token: &str) -> (Value, Option<String>) {
-        let address = format!("{}/oidc/jwks", self.provider.endpoint());
-        let keys = Visitor::new().open(&address).await.json();
-        let (signed, signature) = token.rsplit_once('.').expect("a JWT");
-        let (header, payload) = signed.split_once('.').expect("a JWT");
-        let header = decoded(header);
-        assert_eq!(header["alg"], "ES384");
-        let key = keys["keys"].as_array().expect("keys").iter();
-        let key = key.into_iter().find(|key| key["kid"] == header["kid"]);
-        let key = key.unwrap_or_else(|| panic!("{header} names none of {keys}"));
-        let coordinate = |name: &str| bytes(key[name].as_str().expect("a coordinate"));
-        let point = [vec![4], coordinate("x"), coordinate("y")].concat();
-        UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point)
-            .verify(signed.as_bytes(), &bytes(signature))
-            .expect("the provider signed it");
-        (decoded(payload), header["typ"].as_str().map(str::to_owned))
-    }
-
-    /// Checks a token for an API, or for an organization: its audience is this.
-    async fn assert_is_for(&self, token: &str, audience: &str, subject: &str, scope: &str) -> Value {
-        let (claims, kind) = self.verified(token).await;
-        assert_eq!(kind.as_deref(), Some("at+jwt"));
-        assert_eq!(claims["aud"], audience);
-        assert_eq!(claims["iss"], format!("{}/oidc", self.provider.endpoint()));
-        assert_eq!(claims["sub"], subject);
-        assert_eq!(claims["client_id"], CLIENT_ID);
-        assert_eq!(claims["scope"], scope);
-        assert!(claims["exp"].as_u64().expect("an end") > now());
-        claims
-    }
-
-    /// Whose an opaque access token is; `None` when it is nobody's.
-    async fn user_of(&self, opaque: &str) -> Option<String> {
-        let address = format!("{}/oidc/me", self.provider.endpoint());
-        let authorization = format!("Bearer {opaque}");
-        let fields = [("authorization", authorization.as_str())];
-        let answer = Visitor::new()
-            .request(Method::GET, &address, &fields, "", String::new())
-            .await;
-        let user = serde_json::from_str::<Value>(&answer.body).ok()?;
-        user["sub"].as_str().map(str::to_owned)
-    }
-}
-
-fn bytes(text: &str) -> Vec<u8> {
-    BASE64_URL_SAFE_NO_PAD.decode(text).expect("base64url")
-}
-
-fn decoded(part: &str) -> Value {
-    serde_json::from_slice(&bytes(part)).expect("JSON")
-}
-
-fn now() -> u64 {
-    Clock::system().now().as_u64()
-}
-
-async fn signed_in(proxy: &Proxy, persona: &str) -> Visitor {
-    let mut visitor = Visitor::new();
-    let page = visitor.sign_in(&proxy.url("/api/other"), persona).await;
-    assert_eq!(page.status, StatusCode::OK, "{page:?}");
-    visitor
-}
-
-/// The one value of a header that reached the app.
-fn header(answer: &Answer, name: &str) -> Option<String> {
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    let headers = answer.json();
-    let values = headers[name].as_array().map_or(&[][..], Vec::as_slice);
-    assert!(values.len() <= 1, "{headers}");
-    values.first()?.as_str().map(str::to_owned)
-}
-
-/// The same of one that is there.
-fn token(answer: &Answer, name: &str) -> String {
-    header(answer, name).unwrap_or_else(|| panic!("no {name}: {answer:?}"))
+    scenarios.add("tokens::replicas_take_turns", replicas_take_turns);
 }
 
 async fn each_is_its_users_own(version: u8) {
@@ -440,4 +299,43 @@ async fn none_that_the_sign_in_did_not_ask_for(version: u8) {
     setting
         .assert_is_for(&token(&answer, "x-people-token"), PEOPLE, ADMIN, "read write")
         .await;
+}
+
+/// Each gets tokens of its own, with a refresh token that is spent by every use of it, for whichever of them.
+async fn replicas_take_turns() {
+    let Some(redis) = Redis::start() else { return };
+    let strict = json!({ "rotate_refresh_token": "always", "refresh_token_leeway_ms": 0 });
+    let setting = Setting::new(9, strict).await;
+    let store = format!("[store]\nkind = \"redis\"\nurl = \"{}\"", redis.url());
+    let deployment = setting.deployment().section(ROUTES).section(&store);
+    let replicas = Replicas::start(&setting.place, deployment, 2, |_| Vec::new()).await;
+    let visitor = signed_in(&replicas.proxies[0], "admin").await;
+    for round in 0..3 {
+        let paths = [
+            "/api/things",
+            "/api/people",
+            "/api/team",
+            "/headers",
+            "/api/other",
+        ];
+        let fetches = paths.iter().flat_map(|path| {
+            // Those without the cookies of the answers come late each time.
+            [visitor.tab(), visitor.copied(), visitor.copied()].map(|mut tab| {
+                let address = replicas.url(path);
+                async move { tab.fetch(&address).await.status }
+            })
+        });
+        let statuses = join_all(fetches).await;
+        assert!(
+            statuses.iter().all(StatusCode::is_success),
+            "{round}: {statuses:?}"
+        );
+        webhook::user_changed(&replicas.url(""), ADMIN).await;
+    }
+    let provider = &setting.provider;
+    let asked = setting.refreshes().await;
+    println!("  tokens of two replicas: {asked} token calls");
+    assert_eq!(provider.count("refresh token again").await, 0);
+    assert_eq!(provider.count("grant.error").await, 0);
+    assert_eq!(provider.rotations().await, asked);
 }

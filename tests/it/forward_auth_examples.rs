@@ -108,6 +108,8 @@ fn what_nginx_asks_about_is_what_it_forwards() {
         !lines.iter().any(|line| line.contains("$http_host")),
         "the client's own"
     );
+    // What is odd about a client's own would break the question, and nginx answer 500.
+    assert!(lines.contains(&"proxy_set_header host logto-proxy;".to_owned()));
     // With a path, nginx would forward its own reading of the target.
     assert!(lines.contains(&"proxy_pass http://app;".to_owned()));
     for name in ["x-forwarded-method", "x-forwarded-uri"] {

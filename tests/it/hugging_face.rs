@@ -344,3 +344,27 @@ fn fail(world: &World, misbehaviour: Misbehaviour) {
         ..Faults::default()
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_very_many_organizations_sign_in_as_well() {
+    for storage in [None, Some(STORED)] {
+        let world = world("auto", storage).await;
+        let names: Vec<(String, String)> = (1..=200)
+            .map(|number| {
+                (
+                    format!("65b{number:021}"),
+                    format!("organization-number-{number}"),
+                )
+            })
+            .collect();
+        let all: Vec<(&str, &str)> = names
+            .iter()
+            .map(|(id, name)| (id.as_str(), name.as_str()))
+            .collect();
+        set_organizations(&world.logto, &all);
+        let mut browser = signed_in(&world).await;
+        assert_eq!(browser.fetch("/").await.status, 200, "{storage:?}");
+        assert_eq!(browser.fetch("/lab/x").await.status, 200, "{storage:?}");
+        assert_eq!(after_recheck(&world, &mut browser).await, 200, "{storage:?}");
+    }
+}

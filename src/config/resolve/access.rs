@@ -147,6 +147,9 @@ fn email(text: &str) -> Result<String, Problem> {
     if local.is_empty() || text.contains(char::is_whitespace) {
         return Err(problem());
     }
+    if local.contains('*') {
+        return Err(problem().help("there are no patterns; `email_domain` is for all addresses of a domain"));
+    }
     domain(at).map_err(|_| problem())?;
     Ok(text.to_owned())
 }

@@ -171,6 +171,11 @@ fn wrong_tables_are_refused_at_their_key() {
             "e-mail address",
         ),
         (
+            "access = { email = [\"*@example.com\"] }",
+            "route.access.email",
+            "e-mail address",
+        ),
+        (
             "access = { email = [\"a@b c\"] }",
             "route.access.email",
             "e-mail address",

@@ -76,9 +76,20 @@ async fn junk_causes_one_fetch_and_takes_none_from_sign_ins() {
     logto.redeem(super::request()).await.unwrap();
     fake.state().calls.clear();
     let new = TestKey::ec("k2", "P-384");
-    for _ in 0..15 {
-        let token = sign(&new, &claims(&fake));
-        assert_eq!(outcome(&logto, &token).await.err().as_deref(), Some("kid"));
+    let made_up = claims(&fake);
+    let older = changed(
+        &made_up,
+        &json!({ "iat": made_up["iat"].as_u64().unwrap() - 100 }),
+    );
+    for attempt in 0..15 {
+        // Once the keys were looked at, that is the end of it for tokens from before; of younger ones nobody can say.
+        let refused = outcome(&logto, &sign(&new, &older)).await.err();
+        assert_eq!(refused.as_deref(), Some("kid"), "{attempt}");
+        let error = logto
+            .verify_access_token(&sign(&new, &made_up), &["https://api.example.com/".into()])
+            .await
+            .unwrap_err();
+        assert!(error.is_transient(), "{attempt}: {error}");
         let token = logout_token::sign(&new, &logout_token::claims(&fake));
         let refused = logout_token::outcome(&logto, &token).await;
         assert_eq!(refused.err().as_deref(), Some("kid"));

@@ -30,7 +30,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 /// How far Logto's clock and ours may be apart.
-const LEEWAY: Duration = Duration::from_secs(60);
+pub(super) const LEEWAY: Duration = Duration::from_secs(60);
 /// Longest subject or session identifier, in characters (OpenID Connect Core §2).
 const LONGEST_IDENTIFIER: usize = 255;
 /// Claims that are about the token, not about the user. They never reach headers or sessions.

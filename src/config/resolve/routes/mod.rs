@@ -4,6 +4,7 @@ mod ambiguous;
 mod callers;
 mod cors;
 mod field;
+mod looser;
 mod matching;
 mod sign_in;
 mod tokens;
@@ -86,7 +87,12 @@ pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec
         warn(reader, &route, around);
         routes.push((route, origin));
     }
-    (routes.len() == total).then(|| routes.into_iter().map(|(route, _)| route).collect())
+    if routes.len() != total {
+        return None;
+    }
+    let routes: Vec<RouteConfig> = routes.into_iter().map(|(route, _)| route).collect();
+    reader.warnings.extend(looser::warnings(&routes, around.upstream));
+    Some(routes)
 }
 
 fn warn(reader: &mut Reader<'_>, route: &RouteConfig, around: &Around<'_>) {
