@@ -239,3 +239,50 @@ async fn a_token_does_not_come_back_when_no_session_from_before_can_be_alive() {
     world.revocations.forget_expired(world.clock.now());
     assert_eq!(call(&world, "/api/x", &token).await.status, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_counts_in_the_one_field_that_is_for_it() {
+    let world = world().await;
+    let token = jwt(&world, Some("admin"), &["read"]);
+    let bearer = format!("Bearer {token}");
+    let joined = format!("Basic dTpw, Bearer {token}");
+    let (tabbed, quoted, dpop) = (
+        format!("Bearer\t{token}"),
+        format!("Bearer \"{token}\""),
+        format!("DPoP {token}"),
+    );
+    let query = format!("/api/x?access_token={token}");
+    for (path, name, value, status) in [
+        ("/api/x", "Proxy-Authorization", &bearer, 401),
+        ("/api/x", "X-Forwarded-Authorization", &bearer, 401),
+        ("/api/x", "X-Forwarded-Access-Token", &token, 401),
+        (
+            "/api/x",
+            "Cookie",
+            &format!("access_token={token}; Authorization={token}"),
+            401,
+        ),
+        ("/api/x", "Authorization", &joined, 401),
+        ("/api/x", "Authorization", &quoted, 401),
+        ("/api/x", "Authorization", &dpop, 401),
+        ("/api/x", "Authorization", &token, 401),
+        (query.as_str(), "Accept", &"*/*".to_owned(), 401),
+        ("/api/x", "Authorization", &tabbed, 200),
+    ] {
+        let answer = world.ask(request("GET", path, &[(name, value)])).await;
+        assert_eq!(answer.status, status, "{name} {path}: {answer:?}");
+    }
+    let form = format!("access_token={token}");
+    let fields = [
+        ("Content-Type", "application/x-www-form-urlencoded".to_owned()),
+        ("Content-Length", form.len().to_string()),
+    ];
+    let fields: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let mut posted = request("POST", "/api/x", &fields);
+    posted.extend_from_slice(form.as_bytes());
+    assert_eq!(world.ask(posted).await.status, 401);
+    assert_eq!(world.upstream.seen().len(), 1);
+}

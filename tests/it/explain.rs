@@ -110,9 +110,11 @@ bearer = true
 access = { scope = ["write"], organization = "org1" }
 "#;
     let machine = r#"{"sub": "job", "client_id": "job", "scope": "read write", "aud": "urn:logto:organization:org1", "name": "x"}"#;
-    let user = r#"{"sub": "user1", "client_id": "cli", "scope": "read", "organization_id": "org1"}"#;
+    let user = r#"{"sub": "user1", "client_id": "cli", "scope": "read", "aud": ["https://api.example.com/", "urn:logto:organization:org1"]}"#;
+    let within = r#"{"sub": "user1", "client_id": "cli", "scope": "write", "organization_id": "org1"}"#;
     #[rustfmt::skip]
     let cases: &[(&str, &str, i32, &[&str], &str)] = &[
+        (within, "/api/x", 0, &["user user1", "holds   member of organization"], "x-client-id"),
         (machine, "/api/x", 0, &["program job", "holds   access token with scope \"write\"", "counts here", "x-client-id: job"], "x-user"),
         (user, "/api/x", 4, &["user user1", "fails   access token with scope \"write\"", "holds   member of organization"], "x-client-id"),
         (machine, "/x", 3, &["no bearer token counts here", "needs a sign-in"], "x-client-id"),

@@ -5,6 +5,7 @@ use super::super::output::complain;
 use super::{ExplainFlags, INPUT_BYTES, Stop, wrong};
 use crate::clock::Clock;
 use crate::identity::{Claims, ProjectedHeaders};
+use crate::logto::ORGANIZATION_AUDIENCE;
 use crate::policy::{Caller, Machine, User};
 use crate::proxy::Gate;
 use crate::session::Presented;
@@ -65,7 +66,15 @@ impl Person {
 fn token_of(claims: &Claims, subject: &str) -> Option<Token> {
     let text = |name: &str| claims.members().get(name).and_then(serde_json::Value::as_str);
     let client_id = text("client_id")?;
-    let of_audience = text("aud").and_then(|audience| audience.strip_prefix("urn:logto:organization:"));
+    // One, or a list of them (RFC 7519 §4.1.3).
+    let audiences = match claims.members().get("aud") {
+        Some(serde_json::Value::Array(several)) => several.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let of_audience = audiences
+        .iter()
+        .find_map(|audience| audience.as_str()?.strip_prefix(ORGANIZATION_AUDIENCE));
     Some(Token {
         is_machine: client_id == subject,
         scopes: text("scope")

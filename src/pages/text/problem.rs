@@ -239,7 +239,7 @@ impl Problem {
             ),
             Self::NeedsConsent => words(
                 "Connect your account again",
-                "The application needs your leave to act for you at another service, which is missing or has ended. Signing in through that service again gives it.",
+                "The application needs your permission to act for you at another service. It is missing or has ended. Sign in through that service again to give it.",
             ),
             Self::UpstreamUnreachable => words(
                 "The application does not answer",

@@ -128,6 +128,10 @@ async fn visit(guide: Guide) {
     assert_eq!(status, 401);
     example.app.assert_out_of_reach().await;
 
+    if guide.name == "nextjs" {
+        data_of_pages_are_as_closed_as_the_pages(&example, sub).await;
+    }
+
     // Out, of Logto's session too: the next sign-in asks again.
     browser.open(&example.url("/")).await;
     browser.appears("#user").await;
@@ -144,4 +148,16 @@ async fn visit(guide: Guide) {
     browser.open(&example.url(guide.callback)).await;
     browser.arrives_at(&example.url("/")).await;
     example.browser.close().await;
+}
+
+/// Next.js serves what `getServerSideProps` gives beside the page too, below `/_next`.
+async fn data_of_pages_are_as_closed_as_the_pages(example: &Example, sub: &str) {
+    let (_, home) = example.fetch("/", "{}").await;
+    let (_, build) = home.split_once("\"buildId\":\"").expect("a build");
+    let build = build.split('"').next().unwrap();
+    let data = format!("/_next/data/{build}/profile.json");
+    let (status, body) = example.fetch(&data, "{ credentials: 'omit' }").await;
+    assert_eq!(status, 401, "{body}");
+    let (status, body) = example.fetch(&data, "{}").await;
+    assert!(status == 200 && body.contains(sub), "{status} {body}");
 }
