@@ -5,6 +5,7 @@
 
 use super::error::{Call, LogtoError};
 use super::http::{CALL_TIMEOUT, HttpClient};
+use super::strict_json;
 use crate::secret::SecretText;
 use http::StatusCode;
 use http::header::HeaderValue;
@@ -54,9 +55,9 @@ async fn attempt(http: &HttpClient, url: &Url, token: &SecretText) -> Result<Unv
         .get(Call::UserInfo, url, Some(authorization), CALL_TIMEOUT)
         .await?;
     match answer.status {
-        StatusCode::OK => serde_json::from_slice(&answer.body)
+        StatusCode::OK => strict_json::object(&answer.body)
             .map(UnverifiedUserinfo)
-            .map_err(|_| LogtoError::bad_answer(Call::UserInfo, "not a JSON object")),
+            .ok_or(LogtoError::bad_answer(Call::UserInfo, "not a JSON object")),
         StatusCode::UNAUTHORIZED => Err(LogtoError::refused(Call::UserInfo, "invalid_token")),
         StatusCode::FORBIDDEN => Err(LogtoError::refused(Call::UserInfo, "access_denied")),
         _ => Err(LogtoError::bad_answer(

@@ -89,7 +89,7 @@ impl Rechecks {
         }
         let _turn = self.ledger.turn().await;
         let known_before = base.checked_at();
-        let (lease, decided) = self.turn(&mut base, !wants.is_empty()).await;
+        let (lease, decided) = self.turn(&mut base, wants).await;
         let learnt = (base.checked_at() > known_before).then(|| Arc::clone(&base));
         if let Some(outcome) = decided {
             let end = match &outcome {
@@ -111,6 +111,8 @@ impl Rechecks {
         if !wants.is_empty() && self.is_too_often(&base) {
             return self.too_often(&base, learnt);
         }
+        let begun_at = self.clock.now();
+        let notice = self.store.revocations().recheck_asked_at(&base.marks());
         let answer = self.ask(&base, unproved_token, wants).await;
         let now = self.clock.now();
         let paused = |pause| {
@@ -122,6 +124,10 @@ impl Rechecks {
         };
         let (kept_for, paused) = match &answer.outcome {
             Outcome::Confirmed(session) => {
+                if session.checked_at() > begun_at {
+                    let until = session.checked_at().plus(self.limits.recheck);
+                    self.ledger.answered(session, notice, until, now);
+                }
                 let keep = self.result_life(presented, session);
                 self.publish(lease, &base, session, keep).await;
                 (keep, self.paused_after(session, now))
@@ -333,12 +339,7 @@ impl Rechecks {
         if base.checked_at() < now.plus(MOST_AHEAD) {
             after = after.max(base.checked_at().plus(second));
         }
-        let after = after.min(now.plus(MOST_AHEAD));
-        if after > now {
-            let until = after.plus(self.limits.recheck);
-            self.ledger.answering(base.id(), after, asked, until, now);
-        }
-        after
+        after.min(now.plus(MOST_AHEAD))
     }
 }
 

@@ -213,17 +213,17 @@ impl Ledger {
         }
     }
 
-    /// Notes that a call whose result will count as of `at`, which lies ahead, answers this notice and none after it.
-    pub(super) fn answering(
+    /// Notes that the call which confirmed a session answers this notice and none after it, though its result counts as of a
+    /// moment that lies ahead.
+    pub(super) fn answered(
         &self,
-        session: SessionId,
-        at: UnixSeconds,
+        session: &Session,
         notice: Option<UnixSeconds>,
         until: UnixSeconds,
         now: UnixSeconds,
     ) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(session, (at, notice), until, now);
+        answers.insert(session.id(), (session.checked_at(), notice), until, now);
     }
 
     /// Whether a notice was learnt after a call was begun, though the result of that counts as of a later moment.

@@ -97,6 +97,15 @@ async fn what_is_told_right_after_tokens_were_got_counts_at_once() {
     assert!(world.logto.set_organizations("admin", &[]));
     let webhook = world.logto.webhook(HookEvent::DataUpdated, "admin").unwrap();
     assert!(world.logto.send_webhook(&webhook).await.unwrap() < 300);
+    // Nor by a call that was not answered.
+    world.logto.set_faults(Faults {
+        refresh: Misbehaviour::Status(503).times(1).into(),
+        ..Faults::default()
+    });
+    assert_eq!(browser.fetch("/elsewhere").await.status, 200);
+    world.logto.set_faults(Faults::default());
+    world.hand.advance(6);
+    let calls = world.logto.counts().refreshes;
     assert_eq!(browser.fetch("/elsewhere").await.status, 200);
     assert_eq!(world.logto.counts().refreshes, calls + 1);
     assert_eq!(browser.fetch("/org/x").await.status, 403);

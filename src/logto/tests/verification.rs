@@ -117,7 +117,9 @@ async fn claims_are_judged() {
 async fn repeated_members_are_refused() {
     let (fake, key) = (FakeLogto::start(), TestKey::ec("k1", "P-384"));
     fake.publish(&[&key]);
-    for name in ["sub", "iss", "aud", "exp", "nonce", "nbf", "sid"] {
+    for name in [
+        "sub", "iss", "aud", "exp", "nonce", "nbf", "sid", "roles", "email",
+    ] {
         let text = fake.claims().to_string();
         let value = fake
             .claims()

@@ -6,6 +6,7 @@
 
 use super::super::key::SigningKey;
 use super::super::keys::KeySet;
+use super::super::strict_json;
 use super::{LEEWAY, Refusal, Verified, is_identifier};
 use crate::clock::UnixSeconds;
 use crate::secret::SecretText;
@@ -174,11 +175,11 @@ fn check_the_rest(
     Ok(())
 }
 
-/// The payload's members, once the signature over these very bytes was found good.
+/// The payload's members, none of them twice, once the signature over these very bytes was found good.
 fn payload(raw: &SecretText) -> Option<Map<String, Value>> {
     let encoded = raw.expose().split('.').nth(1)?;
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    strict_json::object(&bytes)
 }
 
 fn refusal(
