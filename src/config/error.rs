@@ -35,6 +35,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    #[cold]
     pub(super) fn new(origin: Origin, key: impl Into<String>, problem: Problem) -> Self {
         Self {
             origin,
@@ -163,6 +164,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    #[cold]
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -170,17 +172,20 @@ impl Problem {
         }
     }
 
+    #[cold]
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// Unless there is help already.
+    #[cold]
     pub(super) fn or_help(mut self, help: impl Into<String>) -> Self {
         self.help.get_or_insert_with(|| help.into());
         self
     }
 
+    #[cold]
     pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self

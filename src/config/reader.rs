@@ -41,12 +41,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a problem with this key at the place where it was set.
+    #[cold]
     pub(super) fn fail(&mut self, path: &str, problem: Problem) {
         let origin = self.origin(path);
         self.fail_at(origin, path, problem);
     }
 
     /// Reports a problem at a place of its own.
+    #[cold]
     pub(super) fn fail_at(&mut self, origin: Origin, path: &str, problem: Problem) {
         self.errors.push(ConfigError::new(origin, path, problem));
     }

@@ -13,6 +13,7 @@ use crate::http::grpc::Grpc;
 use crate::request::CleanRequest;
 use crate::streams::ConnectionStreams;
 use crate::telemetry::metrics::Fate;
+use crate::tokens::IfWanting;
 use crate::upstream::Pools;
 use ::http::{Method, Response};
 use std::sync::Arc;
@@ -58,7 +59,8 @@ impl Gate {
         match authenticate(&self, &bearers, &mut clean).await {
             Ok(standing) => {
                 record.caller(&standing);
-                self.go_on(clean, standing, record, pools, streams, false).await
+                self.go_on(clean, standing, record, pools, streams, IfWanting::Ask)
+                    .await
             }
             Err(error) => {
                 let route = self.matched(&clean).route();

@@ -20,11 +20,20 @@ use crate::request::{CheckForm, CleanRequest, RawRequest, Reject};
 use crate::session::SessionView;
 use crate::streams::ConnectionStreams;
 use crate::telemetry::metrics::Fate;
-use crate::tokens::Found;
+use crate::tokens::{Found, IfWanting};
 use crate::upstream::Pools;
 use ::http::{Method, Response};
 use futures_util::future::{Either, FutureExt as _, ready};
 use std::sync::Arc;
+
+/// Why a session is confirmed with Logto before it is used.
+#[derive(Debug, Clone, Copy)]
+enum Doubt {
+    /// It has not been for a while, or something was learnt of the user since.
+    Due,
+    /// It may lack claims that the rule asks for.
+    Claims,
+}
 
 impl Gate {
     /// Takes a request from raw to its answer. `pools` belong to the worker that serves the connection and are made
@@ -151,15 +160,29 @@ impl Gate {
         match caller.due(&self, now) {
             Some(view) if self.matched(&clean).asks_who() => {
                 let (view, pools) = (Arc::clone(view), pools.clone());
-                Next::Own(Box::pin(self.recheck(view, false, clean, record, pools, streams)))
+                Next::Own(Box::pin(self.recheck(
+                    view,
+                    Doubt::Due,
+                    clean,
+                    record,
+                    pools,
+                    streams,
+                )))
             }
             _ => {
                 let standing = caller.standing(&self, &clean, now);
                 if let Some(view) = self.stale_refusal(&clean, &standing) {
                     let pools = pools.clone();
-                    return Next::Own(Box::pin(self.recheck(view, true, clean, record, pools, streams)));
+                    return Next::Own(Box::pin(self.recheck(
+                        view,
+                        Doubt::Claims,
+                        clean,
+                        record,
+                        pools,
+                        streams,
+                    )));
                 }
-                self.decide(clean, standing, record, pools, streams, false)
+                self.decide(clean, standing, record, pools, streams, IfWanting::Ask)
             }
         }
     }
@@ -179,25 +202,24 @@ impl Gate {
         (unmet.why == Why::Absent).then(|| Arc::clone(session))
     }
 
-    /// Confirms the session with Logto, for claims that it may lack or because it is due, then decides. Once a re-check
-    /// interval.
+    /// Confirms the session with Logto, then decides. Once a re-check interval.
     async fn recheck(
         self: Arc<Self>,
         view: Arc<SessionView>,
-        for_claims: bool,
+        doubt: Doubt,
         clean: CleanRequest,
         record: Record,
         pools: Pools,
         streams: &ConnectionStreams,
     ) -> Response<Body> {
         let now = self.clock.now();
-        let outcome = if for_claims {
-            self.rechecks.confirm_claims(&view, now).await
-        } else {
-            self.rechecks.confirm(&view, now).await
+        let outcome = match doubt {
+            Doubt::Due => self.rechecks.confirm(&view, now).await,
+            Doubt::Claims => self.rechecks.confirm_claims(&view, now).await,
         };
         let standing = Standing::after(outcome, &self, view, &clean, self.clock.now());
-        self.go_on(clean, standing, record, pools, streams, false).await
+        self.go_on(clean, standing, record, pools, streams, IfWanting::Ask)
+            .await
     }
 
     /// Decides, after a wait.
@@ -208,16 +230,16 @@ impl Gate {
         record: Record,
         pools: Pools,
         streams: &ConnectionStreams,
-        asked: bool,
+        if_wanting: IfWanting,
     ) -> Response<Body> {
-        match Arc::clone(&self).decide(clean, standing, record, &pools, streams, asked) {
+        match Arc::clone(&self).decide(clean, standing, record, &pools, streams, if_wanting) {
             Next::Answered(response) => response,
             Next::Own(answer) => answer.await,
             Next::Upstream(outbound, record) => record.finish(outbound.forward(self, &pools, streams).await),
         }
     }
 
-    /// `asked`: Logto was asked for the caller's tokens a moment ago.
+    /// `if_wanting` is about the caller's tokens that the route hands on.
     fn decide<'a>(
         self: Arc<Self>,
         clean: CleanRequest,
@@ -225,7 +247,7 @@ impl Gate {
         mut record: Record,
         pools: &Pools,
         streams: &'a ConnectionStreams,
-        asked: bool,
+        if_wanting: IfWanting,
     ) -> Next<'a> {
         let matched = self.matched(&clean);
         let route = matched.route();
@@ -273,7 +295,7 @@ impl Gate {
                 return Next::Answered(record.finish(response));
             }
         };
-        let tokens = match self.tokens_of(&permit, &standing, asked) {
+        let tokens = match self.tokens_of(&permit, &standing, if_wanting) {
             Found::Ready(tokens) => tokens,
             Found::Ask => {
                 standing.identity = permit.identity().cloned();

@@ -45,11 +45,26 @@ pub(super) fn redirects(request: &CleanRequest, unauthenticated: Unauthenticated
     match unauthenticated {
         Unauthenticated::Redirect => true,
         Unauthenticated::Status401 => false,
-        Unauthenticated::Auto => {
-            matches!(request.upgrade(), Upgrade::None)
-                && navigation::audience(request.method(), request.headers()) == Audience::Browser
-        }
+        Unauthenticated::Auto => is_navigation(request),
     }
+}
+
+/// Whether a person's browser waits for a page.
+fn is_navigation(request: &CleanRequest) -> bool {
+    matches!(request.upgrade(), Upgrade::None)
+        && navigation::audience(request.method(), request.headers()) == Audience::Browser
+}
+
+/// A refusal in the form that whoever asked can read; a gRPC client is told `words`.
+fn in_its_form(request: &CleanRequest, mut response: Response<Body>, words: &'static str) -> Response<Body> {
+    if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
+        grpc.reword(&mut response, words);
+    }
+    if *request.method() == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    close_if_body_unread(request.has_body(), response.headers_mut());
+    response
 }
 
 /// Answers a request that needs a session: by the redirect, or by 401. `renewable` tells a program that a navigation
@@ -82,9 +97,7 @@ pub(super) fn refused(
     refusal: &Refusal<'_>,
 ) -> Response<Body> {
     let id = request.request_id().to_str().unwrap_or_default();
-    let is_page = standing.token.is_none()
-        && matches!(request.upgrade(), Upgrade::None)
-        && navigation::audience(request.method(), request.headers()) == Audience::Browser;
+    let is_page = standing.token.is_none() && is_navigation(request);
     let mut response = if is_page {
         let subject = standing.session.as_ref().map_or("", |session| session.subject());
         endpoints.refused_page(request, &standing.claims(), subject)
@@ -99,14 +112,7 @@ pub(super) fn refused(
     if standing.token.is_some() {
         challenge::name_missing_scopes(response.headers_mut(), refusal);
     }
-    if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
-        grpc.reword(&mut response, "this account has no access");
-    }
-    if *request.method() == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
-    close_if_body_unread(request.has_body(), response.headers_mut());
-    response
+    in_its_form(request, response, "this account has no access")
 }
 
 /// Answers a request that needs a token to go on, and has none.
@@ -120,8 +126,7 @@ pub(super) fn without_token(
         Absent::NotGranted => Problem::TokenNotGranted,
         Absent::NeedsConsent { .. } => Problem::NeedsConsent,
     };
-    let is_page = matches!(request.upgrade(), Upgrade::None)
-        && navigation::audience(request.method(), request.headers()) == Audience::Browser;
+    let is_page = is_navigation(request);
     let mut response = match absent {
         Absent::NeedsConsent { target } if is_page => endpoints.consent_page(request, target),
         _ if is_page => endpoints.problem_page(request, problem, None),
@@ -147,14 +152,7 @@ pub(super) fn without_token(
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
     }
-    if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
-        grpc.reword(&mut response, "a token for the app is not there");
-    }
-    if *request.method() == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
-    close_if_body_unread(request.has_body(), response.headers_mut());
-    response
+    in_its_form(request, response, "a token for the app is not there")
 }
 
 /// An answer that was given before the body was read ends the connection, since the rest of the body would be

@@ -11,7 +11,7 @@ use crate::identity::TokenHeaders;
 use crate::policy::{Permit, Route};
 use crate::request::CleanRequest;
 use crate::streams::ConnectionStreams;
-use crate::tokens::{Absent, Found};
+use crate::tokens::{Absent, Found, IfWanting};
 use crate::upstream::Pools;
 use ::http::Response;
 use std::sync::Arc;
@@ -34,17 +34,18 @@ impl Gate {
             }
             _ => standing,
         };
-        self.go_on(clean, standing, record, pools, streams, true).await
+        self.go_on(clean, standing, record, pools, streams, IfWanting::GoWithout)
+            .await
     }
 
     /// The tokens that go with a permitted request.
-    pub(super) fn tokens_of(&self, permit: &Permit<'_>, standing: &Standing, asked: bool) -> Found {
+    pub(super) fn tokens_of(&self, permit: &Permit<'_>, standing: &Standing, if_wanting: IfWanting) -> Found {
         let Some(rules) = &self.settings.of(permit.route()).tokens else {
             return Found::Ready(TokenHeaders::default());
         };
         match &standing.session {
             Some(session) if permit.identity().is_some() => {
-                self.tokens.find(rules, session, self.clock.now(), asked)
+                self.tokens.find(rules, session, self.clock.now(), if_wanting)
             }
             // Known by a bearer token, which is no session to take a token from.
             None if permit.identity().is_some() && rules.insist() => Found::Refused(Absent::NotGranted),

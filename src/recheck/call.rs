@@ -89,7 +89,7 @@ impl Rechecks {
         }
         let _turn = self.ledger.turn().await;
         let known_before = base.checked_at();
-        let (lease, decided) = self.turn(&mut base, !wants.is_empty()).await;
+        let (lease, decided) = self.turn(&mut base, wants).await;
         let learnt = (base.checked_at() > known_before).then(|| Arc::clone(&base));
         if let Some(outcome) = decided {
             let end = match &outcome {

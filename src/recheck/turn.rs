@@ -1,7 +1,7 @@
 //! Whose turn it is to ask about a session, over all replicas, and what they tell each other.
 
 use super::call::RESULT_KEPT;
-use super::{Outcome, Rechecks};
+use super::{Outcome, Rechecks, Want};
 use crate::session::Session;
 use crate::session::freshness::Freshness;
 use crate::store::{Lease, Published, Turn};
@@ -16,11 +16,12 @@ const MOST_RESULTS: usize = 3;
 
 impl Rechecks {
     /// Waits for the turn to ask, unless another replica has just found out. A result that is itself due again decides
-    /// nothing, but it has the refresh token in use: it becomes the base.
+    /// nothing, but it has the refresh token in use: it becomes the base. So does any with something wanted, which no result of
+    /// another replica brings.
     pub(super) async fn turn(
         &self,
         base: &mut Arc<Session>,
-        in_any_case: bool,
+        wants: &[Want],
     ) -> (Option<Lease>, Option<Outcome>) {
         for _ in 0..MOST_RESULTS {
             let turn = self
@@ -45,7 +46,7 @@ impl Rechecks {
                 return (None, None);
             };
             let now = self.clock.now();
-            if !in_any_case
+            if wants.is_empty()
                 && self.freshness_at(&session.marks(), session.checked_at(), now) == Freshness::Current
             {
                 return (None, Some(Outcome::Confirmed(session)));

@@ -62,6 +62,15 @@ pub enum Found {
     Refused(Absent),
 }
 
+/// What becomes of a token that is wanting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfWanting {
+    /// Logto is asked for it.
+    Ask,
+    /// It is absent: Logto was asked a moment ago.
+    GoWithout,
+}
+
 /// A token, or why there is none.
 enum One {
     There(Token),
@@ -70,13 +79,19 @@ enum One {
 }
 
 impl Tokens {
-    /// What is at hand for a session. No I/O. `asked`: Logto was asked a moment ago, so that what is still wanting is absent.
-    pub fn find(&self, rules: &TokenRules, view: &SessionView, now: UnixSeconds, asked: bool) -> Found {
+    /// What is at hand for a session. No I/O.
+    pub fn find(
+        &self,
+        rules: &TokenRules,
+        view: &SessionView,
+        now: UnixSeconds,
+        if_wanting: IfWanting,
+    ) -> Found {
         let mut headers = Vec::with_capacity(rules.rules().len());
         for rule in rules.rules() {
             let token = match self.one(rule, view, now) {
                 One::There(token) => Ok(token),
-                One::Wanting(_) if !asked => return Found::Ask,
+                One::Wanting(_) if if_wanting == IfWanting::Ask => return Found::Ask,
                 One::Wanting(token) => token.ok_or(Absent::Unavailable),
                 One::Absent(absent) => Err(absent),
             };

@@ -2,6 +2,7 @@
 
 use crate::support::wire::Reply;
 use crate::support::{RawUpstream, Wire, World, eventually, proxy, request};
+use logto_proxy::clock::UnixSeconds;
 use logto_proxy::dev::provider::{ApiResource, Client, Permission};
 use logto_proxy::secret::SecretText;
 use logto_proxy::session::{Cause, Effect, Notice, Scope};
@@ -305,6 +306,19 @@ async fn endless() -> RawUpstream {
     .await
 }
 
+/// The notice that the persona `plain` was suspended.
+pub(crate) fn suspension(now: UnixSeconds) -> Notice {
+    Notice {
+        scope: Scope::Subject {
+            subject: "plainuser001".into(),
+            except: None,
+        },
+        effect: Effect::End(Cause::Suspended),
+        at: now,
+        until: now.plus(Duration::from_secs(3_600)),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_end_with_the_token_or_its_user() {
     for reason in ["revoked", "expired"] {
@@ -325,16 +339,7 @@ async fn streams_end_with_the_token_or_its_user() {
         let mut theirs = open.pop().unwrap();
         let now = world.clock.now();
         if reason == "revoked" {
-            let notice = Notice {
-                scope: Scope::Subject {
-                    subject: "plainuser001".into(),
-                    except: None,
-                },
-                effect: Effect::End(Cause::Suspended),
-                at: now,
-                until: now.plus(Duration::from_secs(3_600)),
-            };
-            assert!(world.revocations.apply(&notice));
+            assert!(world.revocations.apply(&suspension(now)));
             theirs.is_cut().await;
             assert!(
                 others.is_silent_for(Duration::from_millis(300)).await,

@@ -1,13 +1,11 @@
 //! Tokens that are no good: whatever else the request carries, it does not pass, and Logto is not troubled.
 
-use crate::bearer::{API, call, described, jwt, register, world};
+use crate::bearer::{API, call, described, jwt, register, suspension, world};
 use crate::support::proxy::APP_ID;
 use crate::support::{Wire, World, proxy, request};
 use logto_proxy::dev::provider::{AccessTokenFault, Client, Hook, HookEvent};
 use logto_proxy::secret::SecretText;
-use logto_proxy::session::{Cause, Effect, Notice, Scope};
 use serde_json::json;
-use std::time::Duration;
 
 /// JWTs that are wrong in one way each.
 fn wrong_ones(world: &World) -> Vec<(String, String)> {
@@ -172,16 +170,7 @@ async fn a_token_of_a_user_who_was_shut_out_is_over_at_once() {
     }
     world.logto.suspend("plain");
     let now = world.clock.now();
-    let notice = Notice {
-        scope: Scope::Subject {
-            subject: "plainuser001".into(),
-            except: None,
-        },
-        effect: Effect::End(Cause::Suspended),
-        at: now,
-        until: now.plus(Duration::from_secs(3_600)),
-    };
-    assert!(world.revocations.apply(&notice));
+    assert!(world.revocations.apply(&suspension(now)));
     for token in [&token, &personal] {
         assert_eq!(call(&world, "/api/x", token).await.status, 401);
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 const ADDRESSES: u64 = 1 << 20;
 
 /// A route to be written.
+#[derive(Default)]
 struct Plan {
     path: String,
     method: Option<String>,
@@ -44,14 +45,13 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
         match patterns(expression) {
             Ok(paths) => {
                 for path in paths {
-                    add(
-                        &mut plans,
+                    let plan = Plan {
                         path,
-                        None,
-                        false,
-                        true,
-                        &format!("api_routes: {expression}"),
-                    );
+                        unauthorized: true,
+                        notes: vec![format!("api_routes: {expression}")],
+                        ..Plan::default()
+                    };
+                    add(&mut plans, plan);
                 }
             }
             Err(why) => left_out.push(format!(
@@ -64,17 +64,21 @@ pub(super) fn write(document: &mut Document, options: &Options, upstreams: &[Ups
         plans.retain(|plan| is_served(plan, upstreams, &mut left_out));
     }
     for upstream in upstreams.iter().filter(|upstream| upstream.path != "/*") {
-        add(&mut plans, upstream.path.clone(), None, false, false, "upstreams");
+        let plan = Plan {
+            path: upstream.path.clone(),
+            notes: vec!["upstreams".to_owned()],
+            ..Plan::default()
+        };
+        add(&mut plans, plan);
     }
     if base.access.is_some() || everything_401 || preflight || !all_served {
-        add(
-            &mut plans,
-            "/*".to_owned(),
-            None,
-            false,
-            everything_401,
-            "Everything else",
-        );
+        let plan = Plan {
+            path: "/*".to_owned(),
+            unauthorized: everything_401,
+            notes: vec!["Everything else".to_owned()],
+            ..Plan::default()
+        };
+        add(&mut plans, plan);
     }
     for note in &left_out {
         document.heading(
@@ -136,29 +140,17 @@ fn is_served(plan: &Plan, upstreams: &[Upstream], left_out: &mut Vec<String>) ->
 }
 
 /// Takes what is there for the same requests: what opens goes before, as in oauth2-proxy.
-fn add(
-    plans: &mut Vec<Plan>,
-    path: String,
-    method: Option<String>,
-    public: bool,
-    unauthorized: bool,
-    note: &str,
-) {
-    if let Some(plan) = plans
+fn add(plans: &mut Vec<Plan>, plan: Plan) {
+    let known = plans
         .iter_mut()
-        .find(|plan| plan.path == path && plan.method == method)
-    {
-        plan.unauthorized |= unauthorized;
-        plan.notes.push(note.to_owned());
-        return;
+        .find(|known| known.path == plan.path && known.method == plan.method);
+    match known {
+        Some(known) => {
+            known.unauthorized |= plan.unauthorized;
+            known.notes.extend(plan.notes);
+        }
+        None => plans.push(plan),
     }
-    plans.push(Plan {
-        path,
-        method,
-        public,
-        unauthorized,
-        notes: vec![note.to_owned()],
-    });
 }
 
 fn open_routes(options: &Options, plans: &mut Vec<Plan>, left_out: &mut Vec<String>) {
@@ -208,8 +200,14 @@ fn open(
     match patterns(expression) {
         Ok(paths) => {
             for path in paths {
-                let note = format!("{option}: {given}");
-                add(plans, path, method.cloned(), true, false, &note);
+                let plan = Plan {
+                    path,
+                    method: method.cloned(),
+                    public: true,
+                    notes: vec![format!("{option}: {given}")],
+                    ..Plan::default()
+                };
+                add(plans, plan);
             }
         }
         Err(why) => left_out.push(format!("{option}: {given}: {why}. It stays closed.")),

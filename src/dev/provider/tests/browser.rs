@@ -272,13 +272,18 @@ impl World {
             .unwrap()
     }
 
-    pub(super) async fn userinfo(&self, access_token: &str) -> Answer {
-        let request = Request::get("/oidc/me")
+    /// With a bearer token.
+    pub(super) async fn get_as(&self, path: &str, token: &str) -> Answer {
+        let request = Request::get(path)
             .header(HOST, self.address.to_string())
-            .header(AUTHORIZATION, format!("Bearer {access_token}"));
+            .header(AUTHORIZATION, format!("Bearer {token}"));
         send(self.address, request.body(Full::default()).unwrap())
             .await
             .unwrap()
+    }
+
+    pub(super) async fn userinfo(&self, access_token: &str) -> Answer {
+        self.get_as("/oidc/me", access_token).await
     }
 
     pub(super) async fn redeem(&self, code: &str, verifier: &str) -> Answer {

@@ -1,29 +1,17 @@
 //! The generic OAuth 2.0 connector: there and back, what Logto records, and whose tokens open what.
 
-use ::http::header::{AUTHORIZATION, HOST};
-use ::http::{Request, StatusCode};
-use bytes::Bytes;
-use http_body_util::Full;
+use ::http::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
 use super::super::{Connector, ProfileMap, ProviderSettings, TokenStorage};
-use super::browser::{Answer, Browser, VERIFIER, World, send, start, start_with};
+use super::browser::{Answer, Browser, VERIFIER, World, start, start_with};
 use super::tokens::text;
 
 const MINUTE: TokenStorage = TokenStorage {
     lifetime: Some(Duration::from_secs(60)),
     renews: true,
 };
-
-async fn get(world: &World, path: &str, token: &str) -> Answer {
-    let request = Request::get(path)
-        .header(HOST, world.address.to_string())
-        .header(AUTHORIZATION, format!("Bearer {token}"));
-    send(world.address, request.body(Full::<Bytes>::default()).unwrap())
-        .await
-        .unwrap()
-}
 
 /// To a connector's consent screen; the screen and its `state`.
 async fn consent(world: &World, browser: &mut Browser, target: &str) -> (Answer, String) {
@@ -118,20 +106,20 @@ async fn a_connectors_tokens_are_stored_renewed_and_good_for_it_alone() {
     let tokens = sign_in(&world, "acme", "acme").await;
     let token = text(&tokens, "access_token");
     let path = "/api/my-account/identities/acme/access-token";
-    let given = get(&world, path, token).await.json();
+    let given = world.get_as(path, token).await.json();
     let first = text(&given, "access_token").to_owned();
     assert_eq!(
         given,
         json!({"access_token": first, "scope": Connector::acme().scope, "token_type": "bearer", "expires_in": 60})
     );
-    let account = get(&world, "/acme/oauth/userinfo", &first).await.json();
+    let account = world.get_as("/acme/oauth/userinfo", &first).await.json();
     assert_eq!(account["projects"], json!(["anvil", "rocket"]));
     assert_eq!(
-        get(&world, "/huggingface/oauth/userinfo", &first).await.status,
+        world.get_as("/huggingface/oauth/userinfo", &first).await.status,
         StatusCode::UNAUTHORIZED
     );
     let elsewhere = world.control.store_token("acme", "huggingface", MINUTE).unwrap();
-    let refused = get(&world, "/acme/oauth/userinfo", &elsewhere).await;
+    let refused = world.get_as("/acme/oauth/userinfo", &elsewhere).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         refused.headers["www-authenticate"],
@@ -139,12 +127,12 @@ async fn a_connectors_tokens_are_stored_renewed_and_good_for_it_alone() {
     );
 
     world.clock.advance(60);
-    assert_eq!(get(&world, "/acme/oauth/userinfo", &first).await.status, 401);
-    let renewed = get(&world, path, token).await.json();
+    assert_eq!(world.get_as("/acme/oauth/userinfo", &first).await.status, 401);
+    let renewed = world.get_as(path, token).await.json();
     let second = text(&renewed, "access_token");
     assert_ne!(second, first);
     assert_eq!(renewed["expires_in"], 60);
-    assert_eq!(get(&world, "/acme/oauth/userinfo", second).await.status, 200);
+    assert_eq!(world.get_as("/acme/oauth/userinfo", second).await.status, 200);
 }
 
 #[tokio::test]

@@ -1,14 +1,10 @@
 //! The Secret Vault, and Hugging Face's userinfo.
 
-use ::http::Request;
-use ::http::header::{AUTHORIZATION, HOST};
-use bytes::Bytes;
-use http_body_util::Full;
 use serde_json::json;
 use std::time::Duration;
 
 use super::super::{Faults, Misbehaviour, TokenStorage};
-use super::browser::{Answer, VERIFIER, World, send, start};
+use super::browser::{Answer, VERIFIER, World, start};
 use super::tokens::text;
 
 const HOUR: TokenStorage = TokenStorage {
@@ -16,22 +12,10 @@ const HOUR: TokenStorage = TokenStorage {
     renews: false,
 };
 
-async fn get(world: &World, path: &str, token: &str) -> Answer {
-    let request = Request::get(path)
-        .header(HOST, world.address.to_string())
-        .header(AUTHORIZATION, format!("Bearer {token}"));
-    send(world.address, request.body(Full::<Bytes>::default()).unwrap())
-        .await
-        .unwrap()
-}
-
 async fn stored(world: &World, token: &str) -> Answer {
-    get(
-        world,
-        "/api/my-account/identities/huggingface/access-token",
-        token,
-    )
-    .await
+    world
+        .get_as("/api/my-account/identities/huggingface/access-token", token)
+        .await
 }
 
 fn code(answer: &Answer) -> (u16, String) {
@@ -115,7 +99,7 @@ async fn a_token_with_a_refresh_token_is_renewed() {
     );
     assert!(world.control.expire_stored_token("huggingface", "huggingface"));
     assert_eq!(
-        get(&world, "/huggingface/oauth/userinfo", &first).await.status,
+        world.get_as("/huggingface/oauth/userinfo", &first).await.status,
         401
     );
     let answer = stored(&world, &token).await.json();
@@ -129,7 +113,8 @@ async fn a_token_with_a_refresh_token_is_renewed() {
         Some(second)
     );
     assert!(
-        get(&world, "/huggingface/oauth/userinfo", second)
+        world
+            .get_as("/huggingface/oauth/userinfo", second)
             .await
             .status
             .is_success()
@@ -154,7 +139,7 @@ async fn hugging_face_says_what_is_true_now_and_logto_what_was() {
         .control
         .store_token("huggingface", "huggingface", HOUR)
         .unwrap();
-    let now = get(&world, "/huggingface/oauth/userinfo", &token).await.json();
+    let now = world.get_as("/huggingface/oauth/userinfo", &token).await.json();
     let userinfo = world.userinfo(&access_token(&world).await).await.json();
     assert_eq!(now, userinfo["identities"]["huggingface"]["details"]["rawData"]);
     assert!(
@@ -163,7 +148,7 @@ async fn hugging_face_says_what_is_true_now_and_logto_what_was() {
             .update_hugging_face("huggingface", |account| account.organizations.clear())
     );
     assert!(!world.control.update_hugging_face("plain", |_| {}));
-    let later = get(&world, "/huggingface/oauth/userinfo", &token).await.json();
+    let later = world.get_as("/huggingface/oauth/userinfo", &token).await.json();
     assert_eq!(
         (later["orgs"].clone(), later["sub"].clone()),
         (json!([]), now["sub"].clone())
@@ -171,7 +156,10 @@ async fn hugging_face_says_what_is_true_now_and_logto_what_was() {
     let unchanged = world.userinfo(&access_token(&world).await).await.json();
     assert_eq!(unchanged["identities"], userinfo["identities"]);
     assert_eq!(
-        get(&world, "/huggingface/oauth/userinfo", "hf_junk").await.status,
+        world
+            .get_as("/huggingface/oauth/userinfo", "hf_junk")
+            .await
+            .status,
         401
     );
     assert_eq!(world.control.counts().hugging_face_userinfo, 3);
@@ -226,7 +214,7 @@ async fn the_new_endpoints_can_fail() {
     for status in [503, 401] {
         assert_eq!(stored(&world, "x").await.status, status);
         assert_eq!(
-            get(&world, "/huggingface/oauth/userinfo", "x").await.status,
+            world.get_as("/huggingface/oauth/userinfo", "x").await.status,
             status
         );
         let wrong = |path| world.post_as("app", "wrong", path, &exchange);
