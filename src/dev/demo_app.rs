@@ -125,6 +125,7 @@ fn answer(context: &Context, request: Request<Incoming>) -> Reply {
     match path.as_str() {
         "/" if get => home(context, request.headers()),
         "/public" if get => public(request.headers()),
+        "/lab" if get => lab(request.headers()),
         path if get && (path == "/headers" || path.starts_with("/api/")) => {
             reply::json(StatusCode::OK, &received(request.headers()))
         }
@@ -155,7 +156,7 @@ fn home(context: &Context, headers: &HeaderMap) -> Reply {
         }
         h2 { "What this app received" }
         (table(headers))
-        nav { a href="/public" { "Public page" } a href="/headers" { "Headers as JSON" } a href="/events" { "Events" } }
+        nav { a href="/public" { "Public page" } a href="/lab" { "Lab" } a href="/headers" { "Headers as JSON" } a href="/events" { "Events" } }
     };
     reply::html(StatusCode::OK, page("Demo app", &body), &Policy::new().text())
 }
@@ -167,6 +168,16 @@ fn public(headers: &HeaderMap) -> Reply {
         nav { a href="/" { "Demo app" } }
     };
     reply::html(StatusCode::OK, page("Public page", &body), &Policy::new().text())
+}
+
+/// For the route of `dev` that asks for an organization at Hugging Face.
+fn lab(headers: &HeaderMap) -> Reply {
+    let body = html! {
+        p { "Members of example-lab may read this page." }
+        @if let Some(account) = user_field(headers, "x-user-hf-username") { p { "You are " code { (account) } " at Hugging Face." } }
+        nav { a href="/" { "Demo app" } }
+    };
+    reply::html(StatusCode::OK, page("Lab", &body), &Policy::new().text())
 }
 
 /// An identity field as the proxy writes it: UTF-8 in `%XX`.

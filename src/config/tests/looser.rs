@@ -22,15 +22,11 @@ fn a_way_around_a_strict_route_is_said() {
             "route /admin: /admin/ falls under /*, which asks for less",
         ),
         (
-            vec![strict("path = \"/admin/\"")],
-            "route /admin/: /admin falls under /*, which asks for less",
-        ),
-        (
             vec![
-                "path = \"/users/*/edit\"".to_owned(),
+                "path = \"/users/*/edit/*\"".to_owned(),
                 "path = \"/*\"\naccess = \"public\"".to_owned(),
             ],
-            "route /users/*/edit: /users/*/edit/ falls under /*",
+            "route /users/*/edit/*: the same path in capitals falls under /*, which is open",
         ),
         (
             vec![
@@ -67,6 +63,10 @@ fn nothing_is_said_where_there_is_none() {
     let strict = |lines: &str| format!("{lines}\n{ADMIN}");
     for routes in [
         vec![strict("path = \"/admin/*\"")],
+        vec![
+            strict("path = \"/*\""),
+            "path = \"/blog/*\"\naccess = \"public\"".to_owned(),
+        ],
         vec![strict("path = \"/\"")],
         vec!["path = \"/reports\"".to_owned()],
         vec!["path = \"/about\"\naccess = \"public\"".to_owned()],

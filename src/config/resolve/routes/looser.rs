@@ -28,6 +28,7 @@ pub(super) fn warnings(routes: &[RouteConfig], upstream: Option<&UpstreamAddress
         .flat_map(|route| {
             [
                 all.by_slash(route),
+                all.by_capitals(route),
                 all.by_method(route),
                 all.by_host(route),
                 all.by_rewrite(route),
@@ -94,24 +95,38 @@ impl<'a> All<'a> {
         found.0.map_or(self.upstream, |route| Some(&route.upstream))
     }
 
-    /// The same path with or without its final slash, which many apps take for one.
+    /// The same path with a final slash, which many apps take for one. Of one that is written with it more is said elsewhere.
     fn by_slash(&self, route: &RouteConfig) -> Option<String> {
         let path = example_path(route);
-        if ends_in_rest(route) || path == "/" {
+        if ends_in_rest(route) || path.ends_with('/') {
             return None;
         }
-        let twin = match path.strip_suffix('/') {
-            Some(without) => without.to_owned(),
-            None => format!("{path}/"),
-        };
+        let twin = format!("{path}/");
         let found = self.find(&example_method(route), &example_host(route), &twin);
         (found.asks() < asks(&route.access)).then(|| {
-            let shown = route.path.to_string();
-            let bare = shown.strip_suffix('/').unwrap_or(&shown);
-            let other = if bare == shown { format!("{bare}/") } else { bare.to_owned() };
+            let path = &route.path;
             format!(
-                "route {route}: {other} falls under {}, which asks for less, and many apps take both paths for one: \
-                 {bare}/* covers them, and all below",
+                "route {route}: {path}/ falls under {}, which asks for less, and many apps take both paths for one: \
+                 {path}/* covers them, and all below",
+                found.shown()
+            )
+        })
+    }
+
+    /// The same path in capitals, which some apps take for the same, where nobody has to be signed in for it. That signed-in
+    /// users get around a condition so is for the documentation to say: every route with conditions would be warned of.
+    fn by_capitals(&self, route: &RouteConfig) -> Option<String> {
+        let path = example_path(route);
+        let found = self.find(
+            &example_method(route),
+            &example_host(route),
+            &path.to_ascii_uppercase(),
+        );
+        let is_open = found.asks() < asks(&Access::Authenticated);
+        (is_open && found.asks() < asks(&route.access)).then(|| {
+            format!(
+                "route {route}: the same path in capitals falls under {}, which is open, and an app may not mind capitals: \
+                 close what is around the route, and open what is to be open",
                 found.shown()
             )
         })
