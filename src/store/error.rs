@@ -62,9 +62,6 @@ pub enum StoreError {
     /// More waits to be written than is allowed to wait. Transient.
     #[error("the store has too much to write")]
     Busy,
-    /// The file holds as many notices as it may. It frees itself as they expire.
-    #[error("the store file is full")]
-    Full,
     /// The Redis cannot be reached. Transient.
     #[error("the Redis of the store cannot be reached")]
     Away,

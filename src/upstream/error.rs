@@ -72,14 +72,6 @@ impl UpstreamError {
         }
     }
 
-    /// Whether the same request may well succeed in a moment. It says nothing about whether sending it again is safe.
-    pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_) | Self::ConnectTimeout | Self::Reset(_) | Self::ResponseTimeout
-        )
-    }
-
     /// A fixed word for metrics and logs.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -91,20 +83,6 @@ impl UpstreamError {
             Self::BadResponse { .. } => "bad_response",
             Self::RequestBody(_) => "request_body",
             Self::RequestBodyTimeout => "request_body_timeout",
-        }
-    }
-
-    /// What may be shown to anybody: says nothing about addresses or certificates.
-    pub const fn safe_text(&self) -> &'static str {
-        match self {
-            Self::Refused(_) | Self::Tls(_) => "The app behind this address cannot be reached.",
-            Self::ConnectTimeout | Self::ResponseTimeout => {
-                "The app behind this address did not answer in time."
-            }
-            Self::Reset(_) => "The app behind this address closed the connection without an answer.",
-            Self::BadResponse { .. } => "The app behind this address sent an invalid answer.",
-            Self::RequestBody(_) => "The request's body is incomplete or malformed.",
-            Self::RequestBodyTimeout => "The request's body did not arrive in time.",
         }
     }
 
