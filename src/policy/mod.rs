@@ -5,11 +5,14 @@
 //! the target was parsed into once, so what is judged is what is forwarded; a target that two parties could
 //! read differently falls under no rule that opens anything.
 
+mod any_case;
 mod caller;
 mod check;
 mod condition;
 mod decide;
 mod host;
+mod host_index;
+mod letter_case;
 mod methods;
 mod paths;
 mod pattern;

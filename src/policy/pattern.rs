@@ -1,12 +1,13 @@
 //! Path patterns of rules: segments, `*` for exactly one of them, a final `/*` for the rest.
 //!
-//! There are no regular expressions and no case folding: a pattern covers what it spells, aligned to
-//! segments, so `/admin/*` never covers `/administrator`.
+//! There are no regular expressions: a pattern covers what it spells, aligned to segments, so `/admin/*` never covers
+//! `/administrator`. What letter case means, the route table says.
 //!
 //! Patterns are in one order, from the most to the least specific. They are compared segment by segment: where
 //! two first differ, a name goes before `*`, `*` before the end of the pattern, and the end before a final `/*`.
 //! Among patterns that cover one path no two are equal.
 
+use super::letter_case::folded;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -99,6 +100,27 @@ impl PathPattern {
             .iter()
             .all(|segment| texts.next().is_some_and(|text| segment.fits(text)));
         all_there && (self.rest || texts.next().is_none())
+    }
+
+    /// Whether it names something that can be written with capitals or without.
+    pub(super) fn has_letters(&self) -> bool {
+        let is_letter = |segment: &Segment| match segment {
+            Segment::Name(name) => name.chars().any(char::is_alphabetic),
+            Segment::Any => false,
+        };
+        self.segments.iter().any(is_letter)
+    }
+
+    /// The same for paths that are folded themselves.
+    pub(super) fn folded(&self) -> Self {
+        let fold = |segment: &Segment| match segment {
+            Segment::Name(name) => Segment::Name(folded(name).into()),
+            Segment::Any => Segment::Any,
+        };
+        Self {
+            segments: self.segments.iter().map(fold).collect(),
+            rest: self.rest,
+        }
     }
 
     /// Whether it covers something at or below `beginning`: segments, each after a slash, or nothing for the root.

@@ -6,13 +6,20 @@
 //! limited to the request's method wins; a rule that is limited to others is passed over, and the next most specific is taken.
 //! Where none is left, only signed-in users pass.
 //!
+//! A rule that opens is to the letter; one that closes holds for paths in other letter case too, since an app may take them for
+//! the same. Such a request falls under the rule that it would fall under without regard to case, if that one asks for more
+//! than the one to the letter, or for something else.
+//!
 //! A path that has no canonical form falls under no rule, with one exception: a rule that says so takes it when it would win in
 //! every reading. What is known is the beginning that all readings share. So the rule must cover all at and below that, and no
 //! rule that covers any of it may be more specific.
 
+use super::any_case::AnyCase;
 use super::caller::RequestFacts;
-use super::host::{HostPattern, normal, parents};
-use super::paths::{PathIndex, TooManyCombinations};
+use super::host::normal;
+use super::host_index::HostIndex;
+use super::letter_case::folded;
+use super::paths::TooManyCombinations;
 use super::route::{Access, Route};
 use crate::http::target::{Ambiguity, AmbiguousPath};
 use std::collections::HashMap;
@@ -22,9 +29,9 @@ use std::sync::Arc;
 /// All rules, ready for look-up.
 #[derive(Debug, Clone)]
 pub struct RouteTable {
-    by_host: HashMap<String, PathIndex>,
-    below_host: HashMap<String, PathIndex>,
-    any_host: PathIndex,
+    to_the_letter: HostIndex,
+    /// Without regard to letter case; `None` when no rule that closes has letters.
+    in_any_case: Option<AnyCase>,
     otherwise: Arc<Route>,
     passes_ambiguous: bool,
     /// Every rule, most specific first; the one for everything else last, where it can be reached.
@@ -60,43 +67,27 @@ impl RouteTable {
     /// Two rules that cover the same requests, whatever the order. Rules of one host and path may differ by methods; then they
     /// have none in common.
     pub fn new(routes: Vec<Route>) -> Result<Self, RouteConflict> {
-        let mut groups: HashMap<Option<HostPattern>, Vec<Arc<Route>>> = HashMap::new();
         let mut sorted = Vec::new();
         // The rule for everything else has place 0.
         for (index, mut route) in routes.into_iter().enumerate() {
             route.place = index.saturating_add(1);
-            let route = Arc::new(route);
-            groups
-                .entry(route.host.clone())
-                .or_default()
-                .push(Arc::clone(&route));
-            sorted.push(route);
+            sorted.push(Arc::new(route));
         }
         sorted.sort_by(|left, right| left.by_specificity(right));
-        for group in groups.values() {
-            refuse_overlaps(group)?;
-        }
+        refuse_overlaps(&sorted)?;
+        let to_the_letter = HostIndex::new(sorted.iter().cloned())?;
+        let in_any_case = AnyCase::new(&sorted)?;
         let otherwise = Arc::new(Route::default());
         if !sorted.iter().any(|route| route.is_for_everything()) {
             sorted.push(Arc::clone(&otherwise));
         }
-        let mut table = Self {
-            by_host: HashMap::new(),
-            below_host: HashMap::new(),
-            any_host: PathIndex::new(groups.remove(&None).unwrap_or_default())?,
+        Ok(Self {
+            to_the_letter,
+            in_any_case,
             otherwise,
             passes_ambiguous: sorted.iter().any(|route| route.passes_ambiguous),
             sorted,
-        };
-        for (host, group) in groups {
-            let index = PathIndex::new(group)?;
-            match host {
-                Some(HostPattern::Exact(host)) => table.by_host.insert(host, index),
-                Some(HostPattern::Below(name)) => table.below_host.insert(name, index),
-                None => None,
-            };
-        }
-        Ok(table)
+        })
     }
 
     /// The rule for a request. An ambiguous path falls under none but the one for everything else, unless a rule takes it.
@@ -117,23 +108,12 @@ impl RouteTable {
             }
         };
         let depends = &mut matched.depends_on_method;
-        let found = if self.by_host.is_empty() && self.below_host.is_empty() {
-            take(&self.any_host, path, facts.method, depends)
-        } else {
-            let host = normal(facts.host);
-            let names = parents(&host).filter(|_| !self.below_host.is_empty());
-            let below = names.filter_map(|name| self.below_host.get(name));
-            let indexes = self
-                .by_host
-                .get(&*host)
-                .into_iter()
-                .chain(below)
-                .chain([&self.any_host]);
-            indexes
-                .into_iter()
-                .find_map(|index| take(index, path, facts.method, depends))
-        };
-        if let Some(route) = found {
+        if let Some(route) = self.to_the_letter.find(facts.host, path, facts.method, depends) {
+            matched.route = route;
+        }
+        if let Some(any_case) = &self.in_any_case
+            && let Some(route) = any_case.stricter(matched.route, facts, path, depends)
+        {
             matched.route = route;
         }
         matched
@@ -150,10 +130,19 @@ impl RouteTable {
             return;
         };
         let beginning = certain.beginning();
+        let beginning_in_any_case = folded(beginning);
         let host = normal(facts.host);
         let possible = self.sorted.iter().filter(|route| {
             let fits_host = route.host.as_ref().is_none_or(|pattern| pattern.covers(&host));
-            fits_host && route.pattern.covers_some_below(beginning)
+            let in_any_case = self
+                .in_any_case
+                .as_ref()
+                .and_then(|any_case| any_case.pattern_of(route));
+            fits_host
+                && match in_any_case {
+                    Some(pattern) => pattern.covers_some_below(&beginning_in_any_case),
+                    None => route.pattern.covers_some_below(beginning),
+                }
         });
         let mut winner = None;
         for route in possible {
@@ -210,23 +199,10 @@ impl<'routes> Matched<'routes> {
     }
 }
 
-/// The route of one host's for a path and a method.
-fn take<'t>(
-    index: &'t PathIndex,
-    path: &str,
-    method: &str,
-    depends_on_method: &mut bool,
-) -> Option<&'t Arc<Route>> {
-    let candidates = index.find(path)?;
-    *depends_on_method |= candidates.depend_on_method();
-    candidates.find(method)
-}
-
-/// Routes of one host.
 fn refuse_overlaps(routes: &[Arc<Route>]) -> Result<(), RouteConflict> {
     let mut of_pattern: HashMap<_, Vec<&Arc<Route>>> = HashMap::new();
     for route in routes {
-        let others = of_pattern.entry(&route.pattern).or_default();
+        let others = of_pattern.entry((&route.host, &route.pattern)).or_default();
         let twin = others
             .iter()
             .find(|other| match (&other.methods, &route.methods) {

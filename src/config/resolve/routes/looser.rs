@@ -28,7 +28,6 @@ pub(super) fn warnings(routes: &[RouteConfig], upstream: Option<&UpstreamAddress
         .flat_map(|route| {
             [
                 all.by_slash(route),
-                all.by_capitals(route),
                 all.by_method(route),
                 all.by_host(route),
                 all.by_rewrite(route),
@@ -108,25 +107,6 @@ impl<'a> All<'a> {
             format!(
                 "route {route}: {path}/ falls under {}, which asks for less, and many apps take both paths for one: \
                  {path}/* covers them, and all below",
-                found.shown()
-            )
-        })
-    }
-
-    /// The same path in capitals, which some apps take for the same, where nobody has to be signed in for it. That signed-in
-    /// users get around a condition so is for the documentation to say: every route with conditions would be warned of.
-    fn by_capitals(&self, route: &RouteConfig) -> Option<String> {
-        let path = example_path(route);
-        let found = self.find(
-            &example_method(route),
-            &example_host(route),
-            &path.to_ascii_uppercase(),
-        );
-        let is_open = found.asks() < asks(&Access::Authenticated);
-        (is_open && found.asks() < asks(&route.access)).then(|| {
-            format!(
-                "route {route}: the same path in capitals falls under {}, which is open, and an app may not mind capitals: \
-                 close what is around the route, and open what is to be open",
                 found.shown()
             )
         })
