@@ -301,7 +301,7 @@ fn letter_case_leads_around_no_rule_of_a_host_or_a_method() {
         ..opened("/admin/*", "admin")
     };
     let posting = Route {
-        methods: Methods::new(["POST"].into_iter()),
+        methods: Methods::new(["POST"]),
         ..opened("/write/*", "admin")
     };
     let table = RouteTable::new(vec![limited, posting, opened("/*", "public")]).unwrap();
