@@ -83,6 +83,7 @@ mod tokens_elsewhere;
 mod tokens_withdrawn;
 mod unauthenticated;
 mod unix_sockets;
+mod unsent_forms;
 mod upstream_failures;
 mod upstream_tls;
 mod upstreams;
