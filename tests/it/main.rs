@@ -39,6 +39,7 @@ mod hugging_face;
 mod id_token;
 mod identity_headers;
 mod import;
+mod import_addresses;
 mod limits;
 mod logto_outage;
 mod loop_stop;
