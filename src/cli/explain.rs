@@ -151,6 +151,9 @@ fn judge(
     }
     row("route", route);
     row("opens for", &route.access);
+    for other in matched.asked().skip(1) {
+        row("", format_args!("and {}, by {other}", other.access));
+    }
     if let Some(cors) = treatment::cors(gate, route) {
         row("cors", cors);
     }
@@ -170,8 +173,8 @@ fn judge(
         .as_ref()
         .map(|person| person.identity.clone())
         .unwrap_or_default();
-    let conditions = route.requirement().map_or(&[][..], Requirement::conditions);
-    for condition in conditions {
+    let requirements = matched.asked().filter_map(|route| route.requirement());
+    for condition in requirements.flat_map(Requirement::conditions) {
         row(
             "",
             condition_line(condition, &caller(ProjectedHeaders::default()), facts.address),
