@@ -69,6 +69,8 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         (&["--as", "claims.json", "/files/..%2fadmin"], 4, &["refused with 400"]),
         (&["--as", "claims.json", "/files/.logto%2fuser"], 4, &["refused with 400"]),
         (&["/.logto/sign-in"], 0, &["the proxy itself", "sign_in"]),
+        (&["--as", "claims.json", "/.logto/auth/x"], 0, &["the proxy itself", "(auth)"]),
+        (&["--as", "claims.json", "--ip", "10.0.0.1", "DELETE", "https://Other.example.com:8443/admin"], 0, &["DELETE other.example.com/admin", "passes"]),
         (&["--as", "claims.json", "TRACE", "/elsewhere"], 4, &["refused with 405"]),
     ];
     for (arguments, code, said) in cases {
@@ -93,6 +95,11 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
     }
     assert!(explain(&as_user).code == Some(2), "there is no path");
     for (arguments, code, said) in [
+        (
+            ["--host=a.example.com", "http://b.example.com/x"],
+            2,
+            "names another host than --host",
+        ),
         (["GET", "admin"], 2, "expected a path that begins with `/`"),
         (["G T", "/admin"], 2, "G T is no method"),
         (
