@@ -22,8 +22,8 @@ pub const PEER: Peer = Peer {
 };
 
 const CLAIMS: &str = r#"{
-    "sub": "u5x9p2mfkq01", "name": "Ada Lovelace", "username": "ada", "email": "ada@example.com",
-    "picture": "https://cdn.example.com/avatars/ada.png", "roles": ["admin", "editor"],
+    "sub": "u5x9p2mfkq01", "name": "Admin Person", "username": "adm", "email": "adm@example.com",
+    "picture": "https://cdn.example.com/avatars/adm.png", "roles": ["admin", "editor"],
     "organizations": ["org-analytical", "org-engines"],
     "organization_roles": ["org-analytical:owner", "org-engines:member"]
 }"#;

@@ -20,4 +20,5 @@ def home():
 
 @app.get("/protected")
 def protected():
-    return {"sub": request.headers["X-User-Sub"], "roles": request.headers.get("X-User-Roles", "").split(",")}
+    roles = [unquote(role) for role in request.headers.get("X-User-Roles", "").split(",") if role]
+    return {"sub": request.headers["X-User-Sub"], "roles": roles}

@@ -40,7 +40,7 @@ pub struct Config {
     pub upstream: UpstreamAddress,
     /// The `Host` the app sees.
     pub upstream_host: UpstreamHost,
-    /// How an https upstream is trusted.
+    /// How it is trusted if it is https.
     pub upstream_tls: UpstreamTlsConfig,
     /// Networks whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -90,8 +90,8 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// `[upstream_tls]`.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// `[upstream_tls]`, for one upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpstreamTlsConfig {
     /// Trust anchors besides the public ones.
     pub ca: Vec<CertificateDer<'static>>,

@@ -14,6 +14,7 @@ mod routes;
 mod secrecy;
 mod sessions;
 mod tokens;
+mod upstream_tls;
 
 use super::*;
 use std::collections::BTreeMap;

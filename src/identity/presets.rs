@@ -141,29 +141,29 @@ mod tests {
     #[test]
     fn apps_get_what_the_other_proxies_send() {
         let user = json!({
-            "sub": "k3vqk4f8mu7s", "name": "Zoë 100%", "email": "zoe+x@example.com", "username": "zoe",
+            "sub": "k3vqk4f8mu7s", "name": "Café 100%", "email": "cafe+x@example.com", "username": "cafe",
             "roles": ["admin", "a,b"]
         });
         let expected: [(Preset, &[(&str, &str)]); 4] = [
             (
                 Preset::OAuth2Proxy,
                 &[
-                    ("x-auth-request-email", "zoe+x@example.com"),
+                    ("x-auth-request-email", "cafe+x@example.com"),
                     ("x-auth-request-groups", "admin,a%2Cb"),
-                    ("x-auth-request-preferred-username", "zoe"),
+                    ("x-auth-request-preferred-username", "cafe"),
                     ("x-auth-request-user", "k3vqk4f8mu7s"),
-                    ("x-forwarded-email", "zoe+x@example.com"),
+                    ("x-forwarded-email", "cafe+x@example.com"),
                     ("x-forwarded-groups", "admin,a%2Cb"),
-                    ("x-forwarded-preferred-username", "zoe"),
+                    ("x-forwarded-preferred-username", "cafe"),
                     ("x-forwarded-user", "k3vqk4f8mu7s"),
                 ],
             ),
             (
                 Preset::Authelia,
                 &[
-                    ("remote-email", "zoe+x@example.com"),
+                    ("remote-email", "cafe+x@example.com"),
                     ("remote-groups", "admin,a%2Cb"),
-                    ("remote-name", "Zoë 100%"),
+                    ("remote-name", "Café 100%"),
                     ("remote-user", "k3vqk4f8mu7s"),
                 ],
             ),
@@ -172,14 +172,14 @@ mod tests {
                 &[
                     (
                         "x-goog-authenticated-user-email",
-                        "accounts.google.com:zoe+x@example.com",
+                        "accounts.google.com:cafe+x@example.com",
                     ),
                     ("x-goog-authenticated-user-id", "accounts.google.com:k3vqk4f8mu7s"),
                 ],
             ),
             (
                 Preset::CloudflareAccess,
-                &[("cf-access-authenticated-user-email", "zoe+x@example.com")],
+                &[("cf-access-authenticated-user-email", "cafe+x@example.com")],
             ),
         ];
         for (preset, headers) in expected {

@@ -66,7 +66,9 @@ pub enum CompileError {
     #[error("public_url is not an origin")]
     PublicUrl,
     /// The upstream's name in its certificate.
-    #[error("upstream: the host cannot be a certificate's name; set upstream_tls.server_name")]
+    #[error(
+        "upstream: the host cannot be a certificate's name; set server_name in [upstream_tls], or in upstream_tls of its route"
+    )]
     ServerName,
     /// A key of assertions. The configuration was checked, so this cannot be.
     #[error("assertion.key: {0}")]

@@ -1,7 +1,7 @@
 //! Where requests go, from `upstream`, `[upstream_tls]` and what routes say of it.
 
 use super::error::CompileError;
-use crate::config::{self, Config, RouteConfig};
+use crate::config::{self, Config, RouteConfig, UpstreamTlsConfig};
 use crate::upstream::{self, UpstreamHost, UpstreamId, Upstreams};
 use rustls::pki_types::ServerName;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use std::time::Duration;
 /// Every upstream, and which of them each route's requests go to.
 pub(super) fn upstreams(config: &Config) -> Result<(Upstreams, Vec<UpstreamId>), CompileError> {
     let usual = config.limits.upstream_response_timeout;
-    let mut upstreams = Upstreams::new(settings(config, &config.upstream, usual)?);
+    let mut upstreams = Upstreams::new(settings(config, &config.upstream, &config.upstream_tls, usual)?);
     let of_route = |route: &RouteConfig| {
         let timeout = route.timeout.unwrap_or(usual);
-        Ok(upstreams.add(settings(config, &route.upstream, timeout)?))
+        let settings = settings(config, &route.upstream, &route.upstream_tls, timeout)?;
+        Ok(upstreams.add(settings))
     };
     let routes: Result<_, CompileError> = config.routes.iter().map(of_route).collect();
     Ok((upstreams, routes?))
@@ -31,6 +32,7 @@ pub(super) fn host(host: &config::UpstreamHost) -> UpstreamHost {
 fn settings(
     config: &Config,
     address: &config::UpstreamAddress,
+    tls: &UpstreamTlsConfig,
     response_timeout: Duration,
 ) -> Result<upstream::Settings, CompileError> {
     let address = match address {
@@ -39,9 +41,7 @@ fn settings(
             port: *port,
         },
         config::UpstreamAddress::Tls { host, port } => {
-            // The name is that of one upstream; others are called by their own.
-            let name = config.upstream_tls.server_name.as_ref();
-            let server_name = match name.filter(|_| *address == config.upstream) {
+            let server_name = match &tls.server_name {
                 Some(name) => name.clone(),
                 None => ServerName::try_from(host.clone()).map_err(|_| CompileError::ServerName)?,
             };
@@ -56,6 +56,6 @@ fn settings(
     let mut settings = upstream::Settings::new(address);
     settings.connect_timeout = config.limits.upstream_connect_timeout;
     settings.response_header_timeout = response_timeout;
-    settings.extra_roots.clone_from(&config.upstream_tls.ca);
+    settings.extra_roots.clone_from(&tls.ca);
     Ok(settings)
 }

@@ -102,21 +102,21 @@ async fn a_sweep_ends_what_belongs_to_revoked_sessions_and_nothing_else() {
     let metrics = Metrics::new();
     let streams = Streams::new(metrics.clone());
     let revocations = Revocations::new(10);
-    let (ada, bob) = (session("ada"), session("bob"));
+    let (admin, plain) = (session("admin"), session("plain"));
 
-    let request = admit(&streams, &ada);
-    let others = admit(&streams, &bob);
+    let request = admit(&streams, &admin);
+    let others = admit(&streams, &plain);
     let connection = streams.connection();
     let serving = Tasks::new().spawn(pending::<()>());
     connection.served_by(serving.abort_handle());
-    let response = connection.admit(Ground::Session(Arc::clone(&ada)), ada.expires_at(), None);
+    let response = connection.admit(Ground::Session(Arc::clone(&admin)), admin.expires_at(), None);
     response.answering();
     let waiting = streams.connection();
     let served = Tasks::new().spawn(pending::<()>());
     waiting.served_by(served.abort_handle());
-    let unanswered = waiting.admit(Ground::Session(Arc::clone(&ada)), ada.expires_at(), None);
+    let unanswered = waiting.admit(Ground::Session(Arc::clone(&admin)), admin.expires_at(), None);
     let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
-    for in_flight in [Some(admit(&streams, &ada)), Some(admit(&streams, &bob)), None] {
+    for in_flight in [Some(admit(&streams, &admin)), Some(admit(&streams, &plain)), None] {
         let told = told.clone();
         streams.spawn_tunnel(in_flight, |stop| async move { told.send(stop.stopped().await) });
     }
@@ -124,7 +124,7 @@ async fn a_sweep_ends_what_belongs_to_revoked_sessions_and_nothing_else() {
     assert!(metrics.render().contains("logto_proxy_open_websockets 3\n"));
 
     assert_eq!(streams.sweep(&revocations, START), 0);
-    assert!(revocations.apply(&suspended("ada")));
+    assert!(revocations.apply(&suspended("admin")));
     assert_eq!(streams.sweep(&revocations, START), 4);
     assert!(is_over(&request) && is_over(&response) && is_over(&unanswered) && !is_over(&others));
     assert!(serving.await.unwrap_err().is_cancelled(), "an answer is cut");
@@ -151,16 +151,16 @@ async fn a_sweep_ends_what_belongs_to_revoked_sessions_and_nothing_else() {
 #[test]
 fn nothing_outlives_the_end_it_was_told() {
     let streams = Streams::new(Metrics::new());
-    let ada = session("ada");
-    let request = admit(&streams, &ada);
+    let admin = session("admin");
+    let request = admit(&streams, &admin);
     let minute = START.plus(Duration::from_secs(60));
     let shorter = streams
         .connection()
-        .admit(Ground::Session(Arc::clone(&ada)), minute, None);
+        .admit(Ground::Session(Arc::clone(&admin)), minute, None);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(59))), 0);
     assert_eq!(streams.expire(START.plus(Duration::from_secs(60))), 1);
     assert!(is_over(&shorter) && !is_over(&request));
-    let end = ada.expires_at();
+    let end = admin.expires_at();
     assert_eq!(streams.sweep(&Revocations::new(1), end), 1, "a sweep looks too");
     assert!(is_over(&request));
 }
@@ -168,25 +168,25 @@ fn nothing_outlives_the_end_it_was_told() {
 #[test]
 fn places_are_used_again() {
     let streams = Streams::new(Metrics::new());
-    let ada = session("ada");
+    let admin = session("admin");
     for _ in 0..100 {
-        let three = [0; 3].map(|_| admit(&streams, &ada));
+        let three = [0; 3].map(|_| admit(&streams, &admin));
         assert_eq!(streams.in_flight(), 3);
         let [first, middle, _last] = three;
         drop(middle);
-        let again = admit(&streams, &ada);
-        assert_eq!(streams.end_sessions(|view| view.subject() == "ada"), 3);
+        let again = admit(&streams, &admin);
+        assert_eq!(streams.end_sessions(|view| view.subject() == "admin"), 3);
         assert!(is_over(&first) && is_over(&again));
     }
     assert_eq!(streams.in_flight(), 0);
     assert_eq!(streams.lock().places.len(), 3);
-    assert_eq!(Arc::strong_count(&ada), 1, "the session is let go");
+    assert_eq!(Arc::strong_count(&admin), 1, "the session is let go");
 }
 
 #[test]
 fn a_session_in_flight_is_looked_at_once_and_by_its_latest_confirmation() {
     let streams = Streams::new(Metrics::new());
-    let (ada, bob) = (session("ada"), session("bob"));
+    let (admin, plain) = (session("admin"), session("plain"));
     let due = |now: u64| {
         let mut due: Vec<String> = streams
             .sessions_due(|view| view.checked_at().as_u64() + 300 <= START.as_u64() + now)
@@ -197,21 +197,21 @@ fn a_session_in_flight_is_looked_at_once_and_by_its_latest_confirmation() {
         due
     };
     let _in_flight = [
-        admit(&streams, &ada),
-        admit(&streams, &ada),
-        admit(&streams, &bob),
+        admit(&streams, &admin),
+        admit(&streams, &admin),
+        admit(&streams, &plain),
     ];
     assert!(due(299).is_empty());
-    assert_eq!(due(300), ["ada", "bob"]);
-    let later = confirmed(&ada, 10);
+    assert_eq!(due(300), ["admin", "plain"]);
+    let later = confirmed(&admin, 10);
     streams.confirmed(&later);
-    assert_eq!(due(300), ["bob"]);
-    let _older_cookie = admit(&streams, &ada);
-    assert_eq!(due(300), ["bob"]);
-    assert_eq!(due(310), ["ada", "bob"]);
-    streams.confirmed(&ada);
-    assert_eq!(due(309), ["bob"], "a confirmation is never taken back");
-    let held = streams.sessions_due(|view| view.subject() == "ada");
+    assert_eq!(due(300), ["plain"]);
+    let _older_cookie = admit(&streams, &admin);
+    assert_eq!(due(300), ["plain"]);
+    assert_eq!(due(310), ["admin", "plain"]);
+    streams.confirmed(&admin);
+    assert_eq!(due(309), ["plain"], "a confirmation is never taken back");
+    let held = streams.sessions_due(|view| view.subject() == "admin");
     assert!(
         Arc::ptr_eq(&held[0], &later),
         "asked about with what was learnt last"
@@ -221,7 +221,7 @@ fn a_session_in_flight_is_looked_at_once_and_by_its_latest_confirmation() {
 #[tokio::test]
 async fn a_tunnel_takes_over_what_its_request_was_told() {
     let streams = Streams::new(Metrics::new());
-    let request = admit(&streams, &session("ada"));
+    let request = admit(&streams, &session("admin"));
     assert_eq!(streams.end_sessions(|_| true), 1);
     let (told, ended) = tokio::sync::oneshot::channel();
     streams.spawn_tunnel(
@@ -234,14 +234,14 @@ async fn a_tunnel_takes_over_what_its_request_was_told() {
 #[tokio::test]
 async fn no_tunnel_stays_when_the_proxy_stops() {
     let streams = Streams::new(Metrics::new());
-    let request = admit(&streams, &session("ada"));
+    let request = admit(&streams, &session("admin"));
     let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
     let tunnel = |in_flight| {
         let told = told.clone();
         streams.spawn_tunnel(in_flight, |stop| async move { told.send(stop.stopped().await) });
     };
     tunnel(None);
-    tunnel(Some(admit(&streams, &session("ada"))));
+    tunnel(Some(admit(&streams, &session("admin"))));
     streams.stop_tunnels();
     tunnel(None);
     for _ in 0..3 {

@@ -131,10 +131,10 @@ fn the_examples_of_the_header_tables_are_what_is_sent() {
 
 #[test]
 fn the_examples_of_the_encodings_are_what_is_sent() {
-    let claims = Claims::from_json("{\"name\":\"Zoë 100%\"}".as_bytes()).unwrap();
+    let claims = Claims::from_json("{\"name\":\"Café 100%\"}".as_bytes()).unwrap();
     let rows = table(
         &read("docs/headers.md"),
-        "| `encoding` | The claim `Zoë 100%` | Read it by |",
+        "| `encoding` | The claim `Café 100%` | Read it by |",
     );
     assert_eq!(rows.len(), 4);
     for row in rows {

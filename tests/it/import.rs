@@ -103,6 +103,7 @@ fn a_whole_configuration_is_carried_over() {
         assert!(toml.lines().any(|found| found == line), "no {line} in\n{toml}");
     }
     for said in [
+        "there is no page /oauth2/sign_in",
         "# skip_auth_routes: ^/.*\\.css$",
         "# skip_auth_routes: POST!=^/x",
         "# ssl_insecure_skip_verify:",
@@ -328,20 +329,26 @@ fn nothing_that_is_read_becomes_a_line_of_its_own() {
 }
 
 #[test]
-fn a_secret_that_is_there_is_not_overwritten() {
+fn a_secret_that_is_there_is_not_overwritten_and_none_is_written_beside_it() {
+    for (mine, other) in [
+        ("logto_app_secret", "session_key"),
+        ("session_key", "logto_app_secret"),
+    ] {
+        let setup = Setup::new("");
+        std::fs::write(setup.path("source"), FILE).unwrap();
+        std::fs::write(setup.path(mine), "mine").unwrap();
+        let ended = setup.run(&["import", "oauth2-proxy", "source", "--secrets", "."]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(
+            ended.stderr.contains(mine)
+                && ended.stderr.contains("is there already")
+                && ended.stdout.is_empty(),
+            "{ended:?}"
+        );
+        assert_eq!(std::fs::read_to_string(setup.path(mine)).unwrap(), "mine");
+        assert!(!setup.path(other).exists(), "{other}");
+    }
     let setup = Setup::new("");
-    std::fs::write(setup.path("source"), FILE).unwrap();
-    std::fs::write(setup.path("logto_app_secret"), "mine").unwrap();
-    let ended = setup.run(&["import", "oauth2-proxy", "source", "--secrets", "."]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(
-        ended.stderr.contains("logto_app_secret") && ended.stdout.is_empty(),
-        "{ended:?}"
-    );
-    assert_eq!(
-        std::fs::read_to_string(setup.path("logto_app_secret")).unwrap(),
-        "mine"
-    );
     let missing = setup.run(&["import", "oauth2-proxy", "nothing"]);
     assert_eq!(missing.code, Some(2), "{missing:?}");
 }

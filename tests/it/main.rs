@@ -84,6 +84,7 @@ mod tokens_withdrawn;
 mod unauthenticated;
 mod unix_sockets;
 mod upstream_failures;
+mod upstream_tls;
 mod upstreams;
 mod user;
 mod webhook;

@@ -81,7 +81,7 @@ async fn a_sign_in_url_may_set_what_is_allowed_and_goes_before_the_configuration
         ("", &fixed),
         ("first_screen=sign_in", &[("first_screen", "sign_in"), ("prompt", "login")]),
         ("prompt=consent", &[("first_screen", "register"), ("prompt", "consent")]),
-        ("login_hint=ada%2Bx%40example.com", &[fixed[0], fixed[1], ("login_hint", "ada+x@example.com")]),
+        ("login_hint=admin%2Bx%40example.com", &[fixed[0], fixed[1], ("login_hint", "admin+x@example.com")]),
         ("ui_locales=ja+en", &[fixed[0], fixed[1], ("ui_locales", "ja en")]),
         ("one_time_token=t.o-k_en", &[fixed[0], fixed[1], ("one_time_token", "t.o-k_en")]),
         ("direct_sign_in=social%3Ahuggingface", &[fixed[0], fixed[1], ("direct_sign_in", "social:huggingface")]),

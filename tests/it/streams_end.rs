@@ -126,17 +126,17 @@ async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
 async fn a_stream_of_events_breaks_off_and_only_that_of_the_session() {
     let app = app().await;
     let world = world(&app).await;
-    let (ada, bob) = (cookies(&world, "admin").await, cookies(&world, "plain").await);
-    let mut silent = begin(&world, &ada, "/events").await;
-    let mut others = begin(&world, &bob, "/events").await;
-    let mut public = begin(&world, &ada, "/public/events").await;
+    let (admin, plain) = (cookies(&world, "admin").await, cookies(&world, "plain").await);
+    let mut silent = begin(&world, &admin, "/events").await;
+    let mut others = begin(&world, &plain, "/events").await;
+    let mut public = begin(&world, &admin, "/public/events").await;
     for wire in [&mut silent, &mut others, &mut public] {
         wire.head().await;
         assert_eq!(wire.chunk().await.unwrap(), b"first");
     }
     assert_eq!(app.open(), 3);
     let revoked = Instant::now();
-    revoke(&world, &ada).await;
+    revoke(&world, &admin).await;
     assert_eq!(silent.chunk().await, None, "no last chunk");
     assert!(revoked.elapsed() < SECOND, "{:?}", revoked.elapsed());
     eventually("the app's side is closed", || async { app.open() == 2 }).await;

@@ -1,7 +1,7 @@
 export const getServerSideProps = ({ req }) => ({
   props: {
     sub: req.headers["x-user-sub"],
-    roles: req.headers["x-user-roles"]?.split(",") ?? [],
+    roles: req.headers["x-user-roles"]?.split(",").map(decodeURIComponent) ?? [],
   },
 });
 

@@ -2,7 +2,9 @@
 
 use super::{DevFlags, Failure, fresh_secret, loopback};
 use crate::config::{self, Config, Environment, Source};
+use crate::identity::AssertionKey;
 use crate::secret::SecretText;
+use std::path::Path;
 
 /// The stand-in, as the proxy is told of it.
 pub(super) struct Tenant {
@@ -62,8 +64,22 @@ fn load(mut source: Source, flags: &DevFlags, tenant: &Tenant) -> Result<Config,
             .overrides
             .push(("log.access".to_owned(), "true".to_owned()));
     }
+    if has_assertion_key(&source.path) {
+        let key = AssertionKey::generate().map_err(|_| Failure::Secret)?;
+        source
+            .overrides
+            .push(("assertion.key".to_owned(), key.expose().to_owned()));
+    }
     source.overrides.extend(flags.overrides.iter().cloned());
     config::load(&source).map_err(Failure::Config)
+}
+
+/// Whether the file names a key for `[assertion]`. What is wrong with the file is told when it is loaded.
+fn has_assertion_key(file: &Path) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let table: toml::Table = text.parse().unwrap_or_default();
+    let assertion = table.get("assertion");
+    assertion.and_then(|assertion| assertion.get("key")).is_some()
 }
 
 /// One of our own, written as a `proxy.toml` and read like one.
@@ -164,6 +180,30 @@ mod tests {
         }
     }
 
+    fn tenant() -> Tenant {
+        Tenant {
+            endpoint: "http://localhost:3001".to_owned(),
+            app_id: "dev",
+            app_secret: SecretText::new("a secret".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_key_of_assertions_is_replaced_like_every_secret_of_the_proxy() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("proxy.toml");
+        let rest = "public_url = \"https://app.example.com\"\nupstream = \"http://127.0.0.1:8080\"\n\
+                    [logto]\nendpoint = \"https://tenant.logto.app\"\napp_id = \"a\"\napp_secret = { file = \"no\" }\n\
+                    [session]\nkeys = [{ file = \"no\" }]\n";
+        for (assertion, keys) in [("", 0), ("[assertion]\nkey = { file = \"no\" }\n", 1)] {
+            std::fs::write(&file, format!("{rest}{assertion}")).unwrap();
+            let config = configure(&flags(file.clone()), &tenant(), None);
+            let config = config.unwrap_or_else(|_| panic!("{assertion}"));
+            let made = config.assertion.map_or(0, |assertion| assertion.keys.len());
+            assert_eq!(made, keys);
+        }
+    }
+
     #[test]
     fn every_example_can_be_tried_without_its_secrets_and_its_tenant() {
         let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
@@ -174,12 +214,7 @@ mod tests {
             .collect();
         assert!(files.len() >= 4, "{files:?}");
         for file in files {
-            let tenant = Tenant {
-                endpoint: "http://localhost:3001".to_owned(),
-                app_id: "dev",
-                app_secret: SecretText::new("a secret".to_owned()),
-            };
-            let config = match configure(&flags(file.clone()), &tenant, None) {
+            let config = match configure(&flags(file.clone()), &tenant(), None) {
                 Ok(config) => config,
                 Err(Failure::Config(errors)) => panic!("{}: {errors}", file.display()),
                 Err(_) => panic!("{}", file.display()),

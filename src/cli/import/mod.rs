@@ -113,6 +113,17 @@ fn write(flags: &Oauth2ProxyFlags, options: &Options) -> Result<String, String> 
             file: translate::SESSION_KEY,
             value: key.expose().to_owned(),
         });
+        // All or none: half of them would stand in the way of the next try.
+        if let Some(path) = secrets
+            .iter()
+            .map(|secret| directory.join(secret.file))
+            .find(|path| path.symlink_metadata().is_ok())
+        {
+            return Err(format!(
+                "{} is there already, and is not overwritten; name an empty directory with --secrets",
+                path.display()
+            ));
+        }
         for secret in &secrets {
             let path = directory.join(secret.file);
             keep(&path, &secret.value).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -147,10 +147,10 @@ impl<'a> Translation<'a> {
             && !given.contains("/.");
         self.document.heading("[routes]");
         let prefix = if is_path { given } else { "/oauth2".to_owned() };
-        self.document.comment(
-            "The addresses that apps link to stay. Two things differ: where to go after the sign-in is in `redirect`, not in `rd`, \
-             and the JSON of userinfo has other names.",
-        );
+        self.document.comment(format!(
+            "The addresses that apps link to stay. Three things differ: there is no page {prefix}/sign_in, so links to it go to \
+             {prefix}/start; where to go after the sign-in is in `redirect`, not in `rd`; and the JSON of userinfo has other names.",
+        ));
         self.document.text("prefix", &prefix);
         self.document.text("sign_in", &format!("{prefix}/start"));
         self.document.text("sign_out", &format!("{prefix}/sign_out"));

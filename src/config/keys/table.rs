@@ -150,6 +150,7 @@ pub const ROUTE_KEYS: &[Key] = &[
     value("route.bearer", Kind::Boolean, "false", "Whether API callers may pass with `Authorization: Bearer` instead of a session. Without it that field is the app's own."),
     computed("route.upstream", Kind::Text, "`upstream` at the top of the file", "Where its requests go: `http://host:port`, `https://host:port` or `unix:/path`."),
     computed("route.upstream_host", Kind::Text, "`upstream_host` at the top of the file", "The `Host` seen there: `keep` the browser's, `rewrite` to the upstream's, or this very value."),
+    value("route.upstream_tls", Kind::Map, "{}", "How it is trusted if it is `https`: keys of `[upstream_tls]`, in the place of those there; `\"\"`: as if nothing stood there. [Below](#where-it-goes)."),
     computed("route.timeout", Kind::Duration, "`limits.upstream_response_timeout`", "The upstream's response header must have arrived within this time, 1 ms to 1 day."),
     value("route.strip_prefix", Kind::Text, r#""""#, "A beginning of the path that its upstream is not shown: with `/api`, `/api/users` arrives as `/users`, and `X-Forwarded-Prefix` says `/api`."),
     value("route.rewrite", Kind::Text, r#""""#, "What stands in the place of `strip_prefix`, or of all that `path` names before a final `/*`: with `/v2` for `/api/*`, `/api/users` arrives as `/v2/users`."),

@@ -1,7 +1,7 @@
 //! `[[route]]`.
 
-use super::SignInConfig;
 use super::cors::Cors;
+use super::{SignInConfig, UpstreamTlsConfig};
 use crate::config::value::{RoutePath, UpstreamAddress, UpstreamHost};
 use ::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -33,6 +33,8 @@ pub struct RouteConfig {
     pub upstream: UpstreamAddress,
     /// The `Host` seen there.
     pub upstream_host: UpstreamHost,
+    /// How it is trusted if it is https; the whole of it.
+    pub upstream_tls: UpstreamTlsConfig,
     /// How long its upstream may take to begin an answer; `None`: as all.
     pub timeout: Option<Duration>,
     /// Under which path its upstream is asked; `None`: the same.

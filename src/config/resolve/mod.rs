@@ -12,19 +12,17 @@ mod routes;
 mod session;
 mod sign_in;
 mod store;
+mod upstream_tls;
 
 pub use headers::DEFAULT_HEADERS;
 
-use super::error::Problem;
-use super::model::{
-    Config, LimitsConfig, LogConfig, LogFormat, PagesConfig, RouteConfig, ShutdownConfig, SubjectLog,
-    UpstreamTlsConfig,
-};
+use super::error::{Origin, Problem};
+use super::model::{Config, LimitsConfig, LogConfig, LogFormat, PagesConfig, ShutdownConfig, SubjectLog};
 use super::reader::Reader;
 use super::value::address::{self, ListenAddress, PublicUrl, UpstreamAddress, UpstreamHost};
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
@@ -54,6 +52,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
     let headers = headers::headers(reader, header_presets.as_deref().unwrap_or_default());
     let set_headers = headers.as_ref().map_or(&[][..], |(set, _)| set);
     let assertion = assertion::assertion(reader, public_url.as_ref(), set_headers);
+    let upstream_tls = upstream_tls::upstream_tls(reader);
     let around = routes::Around {
         endpoints: endpoints.as_ref(),
         logto: logto.as_ref(),
@@ -67,10 +66,14 @@ pub(super) fn resolve(reader: &mut Reader<'_>) -> Option<Config> {
         listen: listen.as_deref().unwrap_or_default(),
         upstream: upstream.as_ref(),
         upstream_host: upstream_host.as_ref(),
+        upstream_tls: upstream_tls.as_ref(),
     };
     let routes = routes::routes(reader, &around);
     routes::warn_without_bearer(reader, routes.as_deref());
-    let upstream_tls = upstream_tls(reader, upstream.as_ref(), routes.as_deref().unwrap_or_default());
+    if let Some(tls) = &upstream_tls {
+        let routes = routes.as_deref().unwrap_or_default();
+        upstream_tls::check(reader, tls, upstream.as_ref(), routes);
+    }
     let limits = limits(reader);
     let admin_is_default = !reader.is_given("admin.listen");
     let admin = admin(reader, listen.as_deref());
@@ -150,45 +153,23 @@ fn upstream(reader: &mut Reader<'_>, listen: Option<&[ListenAddress]>) -> Option
     Some(upstream)
 }
 
-fn upstream_tls(
-    reader: &mut Reader<'_>,
-    upstream: Option<&UpstreamAddress>,
-    routes: &[RouteConfig],
-) -> Option<UpstreamTlsConfig> {
-    let ca = certificates(reader, "upstream_tls.ca_file");
-    let server_name = reader.optional_text("upstream_tls.server_name", |text| {
-        ServerName::try_from(text.to_owned())
-            .map_err(|_| Problem::new("expected a host name or an IP address"))
-    });
-    let tls = UpstreamTlsConfig {
-        ca: ca?,
-        server_name: server_name?,
-    };
-    let is_tls = |upstream: &UpstreamAddress| matches!(upstream, UpstreamAddress::Tls { .. });
-    let (first, any) = (
-        upstream.is_none_or(is_tls),
-        routes.iter().any(|route| is_tls(&route.upstream)),
-    );
-    let unused = [
-        ("upstream_tls.ca_file", !tls.ca.is_empty() && !first && !any),
-        ("upstream_tls.server_name", tls.server_name.is_some() && !first),
-    ];
-    for (key, _) in unused.into_iter().filter(|(_, is_unused)| *is_unused) {
-        reader.fail(
-            key,
-            Problem::new("the upstream is not https, so this has no effect"),
-        );
-    }
-    Some(tls)
-}
-
 /// The certificates of a PEM file; none when no file is named.
 fn certificates(reader: &mut Reader<'_>, key: &'static str) -> Option<Vec<CertificateDer<'static>>> {
     let Some(path) = reader.optional_text(key, |text| Ok(text.to_owned()))? else {
         return Some(Vec::new());
     };
     let origin = reader.origin(key);
-    let result = reader.file(&origin, &path).and_then(|bytes| {
+    certificates_of(reader, &origin, key, &path)
+}
+
+/// The certificates of this PEM file.
+fn certificates_of(
+    reader: &mut Reader<'_>,
+    origin: &Origin,
+    key: &str,
+    path: &str,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let result = reader.file(origin, path).and_then(|bytes| {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
         let certificates = certificates.map_err(|_| Problem::new("the file is not PEM"))?;
         let mut anchors = rustls::RootCertStore::empty();
@@ -201,7 +182,7 @@ fn certificates(reader: &mut Reader<'_>, key: &'static str) -> Option<Vec<Certif
         }
         Ok(certificates)
     });
-    reader.keep(origin, key, result)
+    reader.keep(origin.clone(), key, result)
 }
 
 fn trusted_proxies(reader: &mut Reader<'_>) -> Option<(Vec<IpNet>, bool)> {

@@ -36,7 +36,7 @@ fn every_condition_is_read() {
         any_organization_role = ["owner"]
         scope = ["read:x"]
         sub = ["user00000001"]
-        email = ["Ada@Example.com"]
+        email = ["Admin@Example.com"]
         email_domain = ["example.com"]
         hf_user = ["65a000000000000000000001"]
         hf_org = ["65b000000000000000000001", "some-lab"]
@@ -56,7 +56,7 @@ fn every_condition_is_read() {
         any_organization_role: texts(&["owner"]),
         scope: texts(&["read:x"]),
         sub: texts(&["user00000001"]),
-        email: texts(&["Ada@Example.com"]),
+        email: texts(&["Admin@Example.com"]),
         email_domain: texts(&["example.com"]),
         hf_user: texts(&["65a000000000000000000001"]),
         hf_org: texts(&["65b000000000000000000001", "some-lab"]),
@@ -161,7 +161,7 @@ fn wrong_tables_are_refused_at_their_key() {
             "one scope",
         ),
         (
-            "access = { email = [\"ada\"] }",
+            "access = { email = [\"admin\"] }",
             "route.access.email",
             "e-mail address",
         ),

@@ -159,6 +159,11 @@ impl fmt::Display for ListenAddress {
 }
 
 impl UpstreamAddress {
+    /// Whether it is reached over TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls { .. })
+    }
+
     pub(in super::super) fn parse(text: &str) -> Result<Self, Problem> {
         if let Some(path) = text.strip_prefix("unix:") {
             return socket_path(path.strip_prefix("//").unwrap_or(path)).map(Self::Unix);

@@ -71,9 +71,9 @@ async fn the_page_greets_whom_the_headers_name() {
     assert!(page.contains("<td>x-user-sub</td><td>hfaceuser001</td>"));
     let page = text(world.get("/public", &headers).await).await;
     assert!(page.contains("Everyone may read"));
-    let page = text(world.get("/lab", &[("x-user-hf-username", "zoe-hf")]).await).await;
+    let page = text(world.get("/lab", &[("x-user-hf-username", "cafe-hf")]).await).await;
     assert!(
-        page.contains("Members of example-lab") && page.contains("zoe-hf"),
+        page.contains("Members of example-lab") && page.contains("cafe-hf"),
         "{page}"
     );
     let json: Value =

@@ -8,7 +8,7 @@ use super::resource::requested;
 use super::state::{AuthorizationRequest, ResponseMode, State};
 
 /// Scopes of OpenID Connect and of Logto itself; all others belong to resources.
-pub(super) const SCOPES: [&str; 11] = [
+pub const SCOPES: [&str; 11] = [
     "openid",
     "offline_access",
     "profile",

@@ -44,13 +44,14 @@ mod wrong_signature;
 mod tests;
 
 pub use access_token::{AccessTokenFault, AccessTokenJwt};
+pub use authorization_request::SCOPES as LOGTO_SCOPES;
 pub use connector::{Connector, ProfileMap};
 pub use control::{Control, Counts, KeyError};
 pub use delivery::{Delivery, DeliveryError, DeliveryKind};
 pub use fault::{CallbackIssuerFault, EndpointFault, Faults, IdTokenFault, Misbehaviour};
 pub use logout_token::{LogoutToken, LogoutTokenFault};
 pub use persona::{HuggingFaceAccount, Organization, Persona};
-pub use resource::{ApiResource, Permission};
+pub use resource::{ApiResource, ORGANIZATIONS, Permission};
 pub use settings::{Client, ClientSecret, HostName, Machine, ProviderSettings};
 pub use social_account::SocialAccount;
 pub use vault::TokenStorage;

@@ -11,7 +11,7 @@ use super::persona::Organization;
 use super::state::State;
 
 /// The resource that stands for permissions in organizations at the authorization endpoint. No token is for it.
-pub(super) const ORGANIZATIONS: &str = "urn:logto:resource:organizations";
+pub const ORGANIZATIONS: &str = "urn:logto:resource:organizations";
 /// What a refresh token must carry to get organization tokens.
 pub(super) const ORGANIZATIONS_SCOPE: &str = "urn:logto:scope:organizations";
 /// How long an organization token lives.

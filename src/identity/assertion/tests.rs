@@ -20,9 +20,9 @@ fn assertions(keys: Vec<AssertionKey>) -> Assertions {
     Assertions::new(settings).unwrap()
 }
 
-fn ada(claims: &[u8]) -> Asserted<'_> {
+fn admin(claims: &[u8]) -> Asserted<'_> {
     Asserted::User {
-        subject: "ada",
+        subject: "admin",
         claims,
     }
 }
@@ -50,16 +50,16 @@ fn checked(assertion: &HeaderValue, jwks: &Value) -> (Value, Value) {
 #[test]
 fn an_assertion_says_who_for_whom_and_how_long() {
     let assertions = assertions(vec![key()]);
-    let claims = br#"{"email":"ada@example.com","roles":["admin"],"name":null}"#;
-    let assertion = assertions.make(AUDIENCE, ada(claims), FAR, NOW).unwrap();
+    let claims = br#"{"email":"admin@example.com","roles":["admin"],"name":null}"#;
+    let assertion = assertions.make(AUDIENCE, admin(claims), FAR, NOW).unwrap();
     assert!(assertion.is_sensitive());
     let (head, payload) = checked(&assertion, &assertions.jwks());
     assert_eq!((&head["alg"], &head["typ"]), (&json!("ES256"), &json!("JWT")));
     assert_eq!(
         payload,
         json!({
-            "iss": "https://app.example.com", "aud": AUDIENCE, "sub": "ada", "iat": 1_000_000, "exp": 1_000_060,
-            "email": "ada@example.com", "roles": ["admin"]
+            "iss": "https://app.example.com", "aud": AUDIENCE, "sub": "admin", "iat": 1_000_000, "exp": 1_000_060,
+            "email": "admin@example.com", "roles": ["admin"]
         })
     );
 }
@@ -71,15 +71,15 @@ fn claims_overwrite_nothing_that_the_assertion_says_and_add_no_word_of_a_token()
         .into_iter()
         .map(|name| (name.to_owned(), json!("forged")))
         .collect();
-    claims.insert("email".to_owned(), json!("ada@example.com"));
+    claims.insert("email".to_owned(), json!("admin@example.com"));
     let claims = serde_json::to_vec(&claims).unwrap();
-    let assertion = assertions.make(AUDIENCE, ada(&claims), FAR, NOW).unwrap();
+    let assertion = assertions.make(AUDIENCE, admin(&claims), FAR, NOW).unwrap();
     let (_, payload) = checked(&assertion, &assertions.jwks());
     assert_eq!(
         payload,
         json!({
-            "iss": "https://app.example.com", "aud": AUDIENCE, "sub": "ada", "iat": 1_000_000, "exp": 1_000_060,
-            "email": "ada@example.com"
+            "iss": "https://app.example.com", "aud": AUDIENCE, "sub": "admin", "iat": 1_000_000, "exp": 1_000_060,
+            "email": "admin@example.com"
         })
     );
 }
@@ -103,20 +103,20 @@ fn one_is_sent_again_for_half_its_time_and_only_while_nothing_changes() {
     let assertions = assertions(vec![key()]);
     let claims = br#"{"roles":["admin"]}"#;
     let at = |seconds: u64| UnixSeconds::new(NOW.as_u64() + seconds);
-    let first = assertions.make(AUDIENCE, ada(claims), FAR, NOW).unwrap();
+    let first = assertions.make(AUDIENCE, admin(claims), FAR, NOW).unwrap();
     assert_eq!(
-        assertions.make(AUDIENCE, ada(claims), FAR, at(29)),
+        assertions.make(AUDIENCE, admin(claims), FAR, at(29)),
         Some(first.clone())
     );
-    let next = assertions.make(AUDIENCE, ada(claims), FAR, at(30)).unwrap();
+    let next = assertions.make(AUDIENCE, admin(claims), FAR, at(30)).unwrap();
     assert_ne!(next, first);
     assert_eq!(checked(&next, &assertions.jwks()).1["exp"], json!(1_000_090));
     for other in [
-        assertions.make("https://app.example.com/admin/*", ada(claims), FAR, at(30)),
-        assertions.make(AUDIENCE, ada(br#"{"roles":[]}"#), FAR, at(30)),
-        assertions.make(AUDIENCE, ada(claims), at(500_000), at(30)),
+        assertions.make("https://app.example.com/admin/*", admin(claims), FAR, at(30)),
+        assertions.make(AUDIENCE, admin(br#"{"roles":[]}"#), FAR, at(30)),
+        assertions.make(AUDIENCE, admin(claims), at(500_000), at(30)),
         // The clock was put back.
-        assertions.make(AUDIENCE, ada(claims), FAR, UnixSeconds::new(500_000)),
+        assertions.make(AUDIENCE, admin(claims), FAR, UnixSeconds::new(500_000)),
     ] {
         assert_ne!(other.unwrap(), next);
     }
@@ -126,9 +126,9 @@ fn one_is_sent_again_for_half_its_time_and_only_while_nothing_changes() {
 fn none_outlives_its_session() {
     let assertions = assertions(vec![key()]);
     let soon = UnixSeconds::new(1_000_010);
-    let assertion = assertions.make(AUDIENCE, ada(b"{}"), soon, NOW).unwrap();
+    let assertion = assertions.make(AUDIENCE, admin(b"{}"), soon, NOW).unwrap();
     assert_eq!(checked(&assertion, &assertions.jwks()).1["exp"], json!(1_000_010));
-    assert_eq!(assertions.make(AUDIENCE, ada(b"{}"), soon, soon), None);
+    assert_eq!(assertions.make(AUDIENCE, admin(b"{}"), soon, soon), None);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn while_a_key_is_replaced_both_are_published_and_the_first_signs() {
         assertions(keys.into_iter().collect())
     };
     let (before, after) = (of([&old, &new]), of([&new, &old]));
-    let made = |assertions: &Assertions| assertions.make(AUDIENCE, ada(b"{}"), FAR, NOW).unwrap();
+    let made = |assertions: &Assertions| assertions.make(AUDIENCE, admin(b"{}"), FAR, NOW).unwrap();
     // Whoever has either set of keys can check both.
     let kid = |assertion: &HeaderValue, jwks: &Value| checked(assertion, jwks).0["kid"].clone();
     let (one, other) = (made(&before), made(&after));
@@ -173,7 +173,7 @@ fn keys_are_read_from_pem_and_jwk() {
         let shown = format!("{key:?}");
         assert_eq!(shown, format!("AssertionKey({})", key.kid()));
         let assertions = assertions(vec![key]);
-        let assertion = assertions.make(AUDIENCE, ada(b"{}"), FAR, NOW).unwrap();
+        let assertion = assertions.make(AUDIENCE, admin(b"{}"), FAR, NOW).unwrap();
         checked(&assertion, &assertions.jwks());
     }
 }

@@ -89,19 +89,19 @@ fn organizations_and_roles_in_them() {
 
 #[test]
 fn addresses_count_with_their_last_at_sign() {
-    let address = Condition::Email(texts(&["Ada@Example.com"]), EmailProof::None);
+    let address = Condition::Email(texts(&["Admin@Example.com"]), EmailProof::None);
     let domain = Condition::EmailDomain(texts(&["example.com"]), EmailProof::None);
     for (email, same, in_domain) in [
-        (json!("Ada@example.COM"), Ok(()), Ok(())),
-        (json!("ada@example.com"), NO, Ok(())),
-        (json!("Ada@example.com.evil.test"), NO, NO),
-        (json!("Ada@sub.example.com"), NO, NO),
-        (json!("\"Ada@example.com\"@evil.test"), NO, NO),
+        (json!("Admin@example.COM"), Ok(()), Ok(())),
+        (json!("admin@example.com"), NO, Ok(())),
+        (json!("Admin@example.com.evil.test"), NO, NO),
+        (json!("Admin@sub.example.com"), NO, NO),
+        (json!("\"Admin@example.com\"@evil.test"), NO, NO),
         (json!("evil.test@example.com@evil.test"), NO, NO),
-        (json!("Ada@example.com "), NO, NO),
+        (json!("Admin@example.com "), NO, NO),
         (json!("\"a@b\"@example.com"), NO, Ok(())),
         (json!("example.com"), NO, NO),
-        (json!(["Ada@example.com"]), ABSENT, ABSENT),
+        (json!(["Admin@example.com"]), ABSENT, ABSENT),
         (json!(null), ABSENT, ABSENT),
     ] {
         let claims = json!({"email": email, "email_verified": true});
@@ -112,25 +112,25 @@ fn addresses_count_with_their_last_at_sign() {
 
 #[test]
 fn a_hugging_face_address_counts_when_hugging_face_has_verified_it() {
-    let condition = Condition::Email(texts(&["ada@example.com"]), EmailProof::HuggingFace);
+    let condition = Condition::Email(texts(&["admin@example.com"]), EmailProof::HuggingFace);
     let unverified = Err(Why::Unverified);
     for (identities, expected) in [
         (json!({}), Ok(())),
         (json!({"github": {"userId": "1"}}), Ok(())),
         (
-            json!({"huggingface": {"details": {"rawData": {"email": "ada@example.com", "email_verified": true}}}}),
+            json!({"huggingface": {"details": {"rawData": {"email": "admin@example.com", "email_verified": true}}}}),
             Ok(()),
         ),
         (
-            json!({"huggingface": {"details": {"rawData": {"email": "ada@example.com", "email_verified": false}}}}),
+            json!({"huggingface": {"details": {"rawData": {"email": "admin@example.com", "email_verified": false}}}}),
             unverified,
         ),
         (
-            json!({"huggingface": {"details": {"rawData": {"email": "ada@example.com", "email_verified": "true"}}}}),
+            json!({"huggingface": {"details": {"rawData": {"email": "admin@example.com", "email_verified": "true"}}}}),
             unverified,
         ),
         (
-            json!({"huggingface": {"details": {"rawData": {"email": "eve@example.com", "email_verified": true}}}}),
+            json!({"huggingface": {"details": {"rawData": {"email": "other@example.com", "email_verified": true}}}}),
             unverified,
         ),
         (
@@ -143,16 +143,16 @@ fn a_hugging_face_address_counts_when_hugging_face_has_verified_it() {
         (json!([]), ABSENT),
         (json!(null), ABSENT),
     ] {
-        let claims = json!({"email": "ada@example.com", "email_verified": true, "identities": identities});
+        let claims = json!({"email": "admin@example.com", "email_verified": true, "identities": identities});
         assert_eq!(asked(&condition, claims.clone()), expected, "{claims}");
     }
     // Whether there is a Hugging Face account is not known.
-    assert_eq!(asked(&condition, json!({"email": "ada@example.com"})), ABSENT);
+    assert_eq!(asked(&condition, json!({"email": "admin@example.com"})), ABSENT);
 }
 
 #[test]
 fn what_is_kept_of_the_claims_is_enough_to_tell_that_there_is_no_account() {
-    let condition = Condition::Email(texts(&["ada@example.com"]), EmailProof::HuggingFace);
+    let condition = Condition::Email(texts(&["admin@example.com"]), EmailProof::HuggingFace);
     for (identities, expected) in [
         (json!({}), Ok(())),
         (
@@ -161,7 +161,7 @@ fn what_is_kept_of_the_claims_is_enough_to_tell_that_there_is_no_account() {
         ),
         (json!({"huggingface": {"userId": "1"}}), Err(Why::Unverified)),
     ] {
-        let all = claims(json!({"email": "ada@example.com", "identities": identities}));
+        let all = claims(json!({"email": "admin@example.com", "identities": identities}));
         let kept = all.keep_only(&condition.needed_claims()).into_members();
         assert_eq!(
             asked(&condition, Value::Object(kept.clone())),

@@ -14,7 +14,7 @@ pub(super) const fn id(number: u8) -> SessionId {
 
 pub(super) fn subject(except: Option<u8>) -> Scope {
     Scope::Subject {
-        subject: "ada".to_owned(),
+        subject: "admin".to_owned(),
         except: except.map(id),
     }
 }
@@ -37,12 +37,12 @@ pub(super) const fn rechecks(scope: Scope, at: u64) -> Notice {
     }
 }
 
-/// Session 1 of Ada, in Logto's session `s`.
+/// Session 1 of Admin, in Logto's session `s`.
 pub(super) const fn marks(signed_in_at: u64) -> Marks<'static> {
     Marks {
         id: id(1),
         sid: Some("s"),
-        subject: "ada",
+        subject: "admin",
         signed_in_at: UnixSeconds::new(signed_in_at),
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn set(most: usize, notices: &[Notice]) -> Revocations {
 fn a_scope_ends_the_sessions_it_names_and_no_others() {
     let logto = |sid: &str| Scope::LogtoSession(sid.to_owned());
     let other = Scope::Subject {
-        subject: "bob".to_owned(),
+        subject: "plain".to_owned(),
         except: None,
     };
     for (scope, over) in [
@@ -145,7 +145,7 @@ fn marks_for_a_re_check_are_answered_by_a_later_one() {
         let other = Marks {
             id: id(2),
             sid: None,
-            subject: "bob",
+            subject: "plain",
             ..marks(0)
         };
         let everyone = revocations.is_empty();
@@ -219,7 +219,7 @@ fn a_full_set_gives_up_marks_before_endings() {
     let other = Marks {
         id: id(2),
         sid: None,
-        subject: "bob",
+        subject: "plain",
         ..marks(5)
     };
     assert_eq!(revocations.ended(&other), None, "nobody ended for a mark");

@@ -44,7 +44,7 @@ fn secret(text: &str) -> SecretText {
 }
 
 fn session() -> Session {
-    let claims = json!({"sub": "k3vqk4f8mu7s", "name": "Zoë", "roles": ["admin"]});
+    let claims = json!({"sub": "k3vqk4f8mu7s", "name": "Café", "roles": ["admin"]});
     Session::establish(established(&claims)).unwrap()
 }
 
@@ -189,7 +189,7 @@ fn a_re_check_replaces_what_logto_says_and_nothing_else() {
     let mut session = session();
     let used_at = START.plus(Duration::from_secs(200));
     session.renew(used_at);
-    let found = confirmation(&json!({"sub": "k3vqk4f8mu7s", "name": "Zoë", "roles": []}));
+    let found = confirmation(&json!({"sub": "k3vqk4f8mu7s", "name": "Café", "roles": []}));
     let (at, claims, headers) = (found.at, found.claims.clone(), found.headers.clone());
     let confirmed = session.confirmed(Confirmation {
         fingerprint: 7,

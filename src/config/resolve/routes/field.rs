@@ -7,7 +7,7 @@ use crate::config::node::{Entry, Node, Value};
 use crate::config::reader::{Reader, text_of};
 
 /// The value that a route gives a key, or its preset.
-pub(super) fn field(
+pub(in crate::config::resolve) fn field(
     reader: &mut Reader<'_>,
     entries: &[Entry],
     route: &Origin,

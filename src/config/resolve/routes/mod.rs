@@ -3,7 +3,7 @@
 mod ambiguous;
 mod callers;
 mod cors;
-mod field;
+pub(super) mod field;
 mod looser;
 mod matching;
 mod sign_in;
@@ -11,12 +11,13 @@ mod tokens;
 mod treatment;
 mod upstream;
 
-use super::{access, assertion, hugging_face};
+use super::{access, assertion, hugging_face, upstream_tls};
 use crate::config::error::{ConfigError, Origin, Problem};
 use crate::config::file;
 use crate::config::keys::ROUTE_KEYS;
 use crate::config::model::{
     Access, Cors, EndpointPaths, HuggingFaceConfig, LogtoConfig, RouteConfig, SignInConfig, Unauthenticated,
+    UpstreamTlsConfig,
 };
 use crate::config::node::{Entry, Value};
 use crate::config::reader::{Reader, choice_of, choose, text_of};
@@ -38,6 +39,7 @@ pub(super) struct Around<'a> {
     pub(super) listen: &'a [ListenAddress],
     pub(super) upstream: Option<&'a UpstreamAddress>,
     pub(super) upstream_host: Option<&'a UpstreamHost>,
+    pub(super) upstream_tls: Option<&'a UpstreamTlsConfig>,
 }
 
 pub(super) fn routes(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<Vec<RouteConfig>> {
@@ -210,6 +212,14 @@ fn route(
     let social_token = tokens::social_token(reader, entries, origin);
     let bearer = flag(reader, entries, origin, "route.bearer");
     let upstream = upstream::upstream(reader, entries, origin, around);
+    let upstream_tls = upstream_tls::of_route(
+        reader,
+        entries,
+        origin,
+        around.upstream_tls,
+        around.upstream,
+        upstream.as_ref().map(|(address, _)| address),
+    );
     let timeout = upstream::timeout(reader, entries);
     let rewrite = treatment::rewrite(reader, entries, path.as_ref().map(|(path, _)| path));
     let set_headers = treatment::set_headers(reader, entries, origin);
@@ -237,6 +247,7 @@ fn route(
         bearer: bearer?,
         upstream,
         upstream_host,
+        upstream_tls: upstream_tls?,
         timeout: timeout?,
         rewrite: rewrite?,
         set_headers: set_headers?,

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const SUBJECTS: [&str; 3] = ["ada", "bob", "eve"];
+const SUBJECTS: [&str; 3] = ["admin", "plain", "other"];
 const SIDS: [&str; 3] = ["s", "t", "u"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
