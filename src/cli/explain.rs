@@ -10,11 +10,13 @@ use super::output::{complain, say};
 use super::run::load;
 use super::{ConfigFlags, NEEDS_SIGN_IN, REFUSED, WRONG_SETUP, treatment};
 use crate::config::value::duration::display;
+use crate::endpoints::Endpoint;
 use crate::http::RequestTarget;
 use crate::http::host::HostAndPort;
 use crate::identity::{HeaderRules, ProjectedHeaders};
 use crate::policy::{Caller, Condition, Decision, Reason, RequestFacts, Requirement, decide};
 use crate::proxy::Gate;
+use ::http::uri::Authority;
 use ::http::{HeaderMap, Method, Uri};
 use clap::Args;
 use person::{Person, person};
@@ -84,12 +86,6 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
     let method = method.unwrap_or("GET");
     let verb = Method::from_bytes(method.as_bytes())
         .map_err(|_| wrong(format_args!("{} is no method", shown(method))))?;
-    let host: HostAndPort = flags
-        .host
-        .as_deref()
-        .unwrap_or(public_host)
-        .parse()
-        .map_err(|error| wrong(format_args!("--host: {error}")))?;
     if !path.starts_with('/') && !path.contains("://") {
         return Err(wrong("expected a path that begins with `/`"));
     }
@@ -97,6 +93,17 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
         .parse()
         .map_err(|_| wrong("this is no path that a request can have"))?;
     let target = RequestTarget::parse(&uri, TARGET_BYTES).map_err(wrong)?;
+    let of_target = target.authority().map(Authority::as_str);
+    let host: HostAndPort = flags
+        .host
+        .as_deref()
+        .or(of_target)
+        .unwrap_or(public_host)
+        .parse()
+        .map_err(|error| wrong(format_args!("the host: {error}")))?;
+    if of_target.is_some_and(|named| !named.eq_ignore_ascii_case(host.as_str())) {
+        return Err(wrong("the path names another host than --host"));
+    }
     let person = person(flags, gate)?;
     row(
         "request",
@@ -125,12 +132,12 @@ fn explain(flags: &ExplainFlags, gate: &Gate, public_host: &str) -> Result<ExitC
         return Ok(ExitCode::from(REFUSED));
     }
     if let Ok(canonical) = facts.path
-        && let Some(endpoint) = gate.endpoints.paths.find(canonical)
+        && gate.endpoints.paths.is_own(canonical)
     {
-        row(
-            "verdict",
-            format_args!("answered by the proxy itself ({})", endpoint.as_str()),
-        );
+        // Whatever is not found there is where other proxies ask.
+        let endpoint = gate.endpoints.paths.find(canonical);
+        let name = endpoint.map_or("auth", Endpoint::as_str);
+        row("verdict", format_args!("answered by the proxy itself ({name})"));
         return Ok(ExitCode::SUCCESS);
     }
     let is_token = person.as_ref().is_some_and(|person| person.token.is_some());
@@ -151,6 +158,9 @@ fn judge(
     }
     row("route", route);
     row("opens for", &route.access);
+    for other in matched.asked().skip(1) {
+        row("", format_args!("and {}, by {other}", other.access));
+    }
     if let Some(cors) = treatment::cors(gate, route) {
         row("cors", cors);
     }
@@ -170,8 +180,8 @@ fn judge(
         .as_ref()
         .map(|person| person.identity.clone())
         .unwrap_or_default();
-    let conditions = route.requirement().map_or(&[][..], Requirement::conditions);
-    for condition in conditions {
+    let requirements = matched.asked().filter_map(|route| route.requirement());
+    for condition in requirements.flat_map(Requirement::conditions) {
         row(
             "",
             condition_line(condition, &caller(ProjectedHeaders::default()), facts.address),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Permit<'routes> {
     route: &'routes Arc<Route>,
+    also: Vec<&'routes Arc<Route>>,
     identity: Option<ProjectedHeaders>,
     depends_on_method: bool,
 }
@@ -23,6 +24,12 @@ impl<'routes> Permit<'routes> {
     /// The rule that let the request pass.
     pub const fn route(&self) -> &'routes Arc<Route> {
         self.route
+    }
+
+    /// The rules whose conditions hold, if any has some.
+    pub fn conditional(&self) -> impl Iterator<Item = &'routes Arc<Route>> {
+        let all = std::iter::once(self.route).chain(self.also.iter().copied());
+        all.filter(|route| route.requirement().is_some())
     }
 
     /// What the upstream is to be told about the caller; `None` where it is told nothing.
@@ -77,36 +84,29 @@ impl fmt::Display for Reason<'_> {
 
 /// Judges a request for a caller.
 pub fn decide<'routes>(matched: Matched<'routes>, caller: Caller<'_>) -> Decision<'routes> {
-    let Matched {
-        route,
-        address,
-        depends_on_method,
-        ..
-    } = matched;
-    let refuse = |reason| Decision::Refuse(Refusal { route, reason });
+    let route = matched.route;
+    let refuse = |route, reason| Decision::Refuse(Refusal { route, reason });
     if let Some(ambiguity) = matched.refused_path() {
         return match caller {
             Caller::Nobody => Decision::SignIn(route),
-            _ => refuse(Reason::Ambiguous(ambiguity)),
+            _ => refuse(route, Reason::Ambiguous(ambiguity)),
         };
     }
-    let permit = |identity| {
-        Decision::Forward(Permit {
-            route,
-            identity,
-            depends_on_method,
-        })
-    };
-    match (&route.access, caller) {
-        (Access::Public, _) => permit(None),
-        (Access::Optional, caller) => permit(caller.into_identity()),
-        (Access::Authenticated | Access::Required(_), Caller::Nobody) => Decision::SignIn(route),
-        (Access::Authenticated, caller) => permit(caller.into_identity()),
-        (Access::Required(requirement), caller) => match requirement.first_unmet(&caller, address) {
-            Some(unmet) => refuse(Reason::Unmet(unmet)),
-            None => permit(caller.into_identity()),
+    let identity = match (&route.access, caller) {
+        (Access::Public, _) => None,
+        (Access::Optional, caller) => caller.into_identity(),
+        (Access::Authenticated | Access::Required(_), Caller::Nobody) => return Decision::SignIn(route),
+        (Access::Authenticated | Access::Required(_), caller) => match matched.first_unmet(&caller) {
+            Some((route, unmet)) => return refuse(route, Reason::Unmet(unmet)),
+            None => caller.into_identity(),
         },
-    }
+    };
+    Decision::Forward(Permit {
+        route,
+        depends_on_method: matched.depends_on_method,
+        also: matched.also,
+        identity,
+    })
 }
 
 /// The permit of a CORS preflight, on a route that leaves the answer to the app. `matched` is what the request that the browser
@@ -116,6 +116,7 @@ pub fn permit_preflight<'routes>(matched: Matched<'routes>, _: &Preflight<'_>) -
     let passes = matched.route.passes_preflights && matched.ambiguity.is_none();
     passes.then_some(Permit {
         route: matched.route,
+        also: Vec::new(),
         identity: None,
         depends_on_method: true,
     })

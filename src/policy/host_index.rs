@@ -1,7 +1,7 @@
 //! Looking up a host, then a path and a method, among rules.
 
 use super::host::{HostPattern, normal, parents};
-use super::paths::{PathIndex, TooManyCombinations};
+use super::paths::{Candidates, Keep, PathIndex, TooManyCombinations};
 use super::route::Route;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,8 +15,11 @@ pub(super) struct HostIndex {
 }
 
 impl HostIndex {
-    /// Compiles rules. Of two that cover the same requests the one that comes first wins.
-    pub(super) fn new(routes: impl Iterator<Item = Arc<Route>>) -> Result<Self, TooManyCombinations> {
+    /// Compiles rules. Of two that cover the same requests the one that comes first goes first.
+    pub(super) fn new(
+        routes: impl Iterator<Item = Arc<Route>>,
+        keep: Keep,
+    ) -> Result<Self, TooManyCombinations> {
         let mut groups: HashMap<Option<HostPattern>, Vec<Arc<Route>>> = HashMap::new();
         for route in routes {
             groups.entry(route.host.clone()).or_default().push(route);
@@ -24,10 +27,10 @@ impl HostIndex {
         let mut index = Self {
             by_host: HashMap::new(),
             below_host: HashMap::new(),
-            any_host: PathIndex::new(groups.remove(&None).unwrap_or_default())?,
+            any_host: PathIndex::new(groups.remove(&None).unwrap_or_default(), keep)?,
         };
         for (host, group) in groups {
-            let paths = PathIndex::new(group)?;
+            let paths = PathIndex::new(group, keep)?;
             match host {
                 Some(HostPattern::Exact(host)) => index.by_host.insert(host, paths),
                 Some(HostPattern::Below(name)) => index.below_host.insert(name, paths),
@@ -45,8 +48,21 @@ impl HostIndex {
         method: &str,
         depends_on_method: &mut bool,
     ) -> Option<&Arc<Route>> {
+        self.first(host, path, |candidates| {
+            *depends_on_method |= candidates.depend_on_method();
+            candidates.find(method)
+        })
+    }
+
+    /// The first thing that comes of the candidates for a path, host by host from the most specific.
+    pub(super) fn first<'t, R>(
+        &'t self,
+        host: &str,
+        path: &str,
+        mut take: impl FnMut(&'t Candidates) -> Option<R>,
+    ) -> Option<R> {
         if self.by_host.is_empty() && self.below_host.is_empty() {
-            return take(&self.any_host, path, method, depends_on_method);
+            return take(self.any_host.find(path)?);
         }
         let host = normal(host);
         let names = parents(&host).filter(|_| !self.below_host.is_empty());
@@ -57,20 +73,6 @@ impl HostIndex {
             .into_iter()
             .chain(below)
             .chain([&self.any_host]);
-        indexes
-            .into_iter()
-            .find_map(|index| take(index, path, method, depends_on_method))
+        indexes.filter_map(|index| index.find(path)).find_map(take)
     }
-}
-
-/// The rule of one host's for a path and a method.
-fn take<'t>(
-    index: &'t PathIndex,
-    path: &str,
-    method: &str,
-    depends_on_method: &mut bool,
-) -> Option<&'t Arc<Route>> {
-    let candidates = index.find(path)?;
-    *depends_on_method |= candidates.depend_on_method();
-    candidates.find(method)
 }

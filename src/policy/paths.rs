@@ -34,9 +34,17 @@ struct State {
     beyond: Candidates,
 }
 
-/// Routes that cover a path, the most specific first; the last one takes every method, or none does.
+/// Routes that cover a path, the most specific first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Candidates(Box<[Arc<Route>]>);
+
+/// Which of the routes that cover a path are candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Down to the first one that takes every method: one of them wins.
+    Winners,
+    All,
+}
 
 /// Patterns by their place in the list of all.
 type Places = Vec<usize>;
@@ -54,23 +62,22 @@ struct Made {
 impl Candidates {
     /// The one for a method.
     pub(super) fn find(&self, method: &str) -> Option<&Arc<Route>> {
-        self.0.iter().find(|route| {
-            route
-                .methods
-                .as_ref()
-                .is_none_or(|methods| methods.covers(method))
-        })
+        self.0.iter().find(|route| route.takes(method))
     }
 
     /// Whether the method has a say.
     pub(super) fn depend_on_method(&self) -> bool {
         self.0.iter().any(|route| route.methods.is_some())
     }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.0.iter()
+    }
 }
 
 impl PathIndex {
     /// Compiles routes of one host. No two of one pattern may cover the same method.
-    pub(super) fn new(mut routes: Vec<Arc<Route>>) -> Result<Self, TooManyCombinations> {
+    pub(super) fn new(mut routes: Vec<Arc<Route>>, keep: Keep) -> Result<Self, TooManyCombinations> {
         // Then places are in the order of what wins.
         routes.sort_by(|left, right| left.pattern.by_specificity(&right.pattern));
         let mut patterns: Vec<(PathPattern, Vec<Arc<Route>>)> = Vec::new();
@@ -86,6 +93,7 @@ impl PathIndex {
         }
         Compiler {
             patterns,
+            keep,
             states: Vec::new(),
             known: BTreeMap::new(),
         }
@@ -111,6 +119,7 @@ impl PathIndex {
 
 struct Compiler {
     patterns: Vec<(PathPattern, Vec<Arc<Route>>)>,
+    keep: Keep,
     states: Vec<State>,
     known: BTreeMap<Made, usize>,
 }
@@ -213,7 +222,7 @@ impl Compiler {
         let covering = places.iter().filter_map(|place| self.patterns.get(*place));
         for route in covering.flat_map(|(_, routes)| routes) {
             candidates.push(Arc::clone(route));
-            if route.methods.is_none() {
+            if route.methods.is_none() && self.keep == Keep::Winners {
                 break;
             }
         }

@@ -99,6 +99,11 @@ impl Route {
             .then_with(|| methods(self).cmp(&methods(other)))
     }
 
+    /// Whether it takes a method.
+    pub(super) fn takes(&self, method: &str) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.covers(method))
+    }
+
     /// Whether an ambiguous path with this beginning falls under this rule in every reading, and may go on.
     pub(super) fn takes_ambiguous(&self, beginning: &str) -> bool {
         let is_closed = match self.access {

@@ -7,19 +7,20 @@
 //! Where none is left, only signed-in users pass.
 //!
 //! A rule that opens is to the letter; one that closes holds for paths in other letter case too, since an app may take them for
-//! the same. Such a request falls under the rule that it would fall under without regard to case, if that one asks for more
-//! than the one to the letter, or for something else.
+//! the same, or a part of the app. So a request has to fulfil the rule that it falls under to the letter, and besides every
+//! rule that closes and that is closer to it without regard to case.
 //!
 //! A path that has no canonical form falls under no rule, with one exception: a rule that says so takes it when it would win in
 //! every reading. What is known is the beginning that all readings share. So the rule must cover all at and below that, and no
 //! rule that covers any of it may be more specific.
 
 use super::any_case::AnyCase;
-use super::caller::RequestFacts;
+use super::caller::{Caller, RequestFacts};
 use super::host::normal;
 use super::host_index::HostIndex;
 use super::letter_case::folded;
-use super::paths::TooManyCombinations;
+use super::paths::{Keep, TooManyCombinations};
+use super::requirement::Unmet;
 use super::route::{Access, Route};
 use crate::http::target::{Ambiguity, AmbiguousPath};
 use std::collections::HashMap;
@@ -50,9 +51,11 @@ pub enum RouteConflict {
 }
 
 /// A request and the rule it falls under. [`decide`](super::decide()) takes it, so that a request is always judged by its own.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Matched<'routes> {
     pub(super) route: &'routes Arc<Route>,
+    /// Others whose conditions must hold as well, since the path may be meant for them in another letter case.
+    pub(super) also: Vec<&'routes Arc<Route>>,
     pub(super) ambiguity: Option<Ambiguity>,
     /// Whether the rule takes an ambiguous path as it came.
     pub(super) is_raw: bool,
@@ -75,7 +78,7 @@ impl RouteTable {
         }
         sorted.sort_by(|left, right| left.by_specificity(right));
         refuse_overlaps(&sorted)?;
-        let to_the_letter = HostIndex::new(sorted.iter().cloned())?;
+        let to_the_letter = HostIndex::new(sorted.iter().cloned(), Keep::Winners)?;
         let in_any_case = AnyCase::new(&sorted)?;
         let otherwise = Arc::new(Route::default());
         if !sorted.iter().any(|route| route.is_for_everything()) {
@@ -94,6 +97,7 @@ impl RouteTable {
     pub fn find(&self, facts: &RequestFacts<'_>) -> Matched<'_> {
         let mut matched = Matched {
             route: &self.otherwise,
+            also: Vec::new(),
             ambiguity: None,
             is_raw: false,
             address: facts.address,
@@ -111,10 +115,9 @@ impl RouteTable {
         if let Some(route) = self.to_the_letter.find(facts.host, path, facts.method, depends) {
             matched.route = route;
         }
-        if let Some(any_case) = &self.in_any_case
-            && let Some(route) = any_case.stricter(matched.route, facts, path, depends)
-        {
-            matched.route = route;
+        if let Some(any_case) = &self.in_any_case {
+            let asked = any_case.asked(matched.route, facts, path, depends);
+            (matched.route, matched.also) = (asked.first, asked.also);
         }
         matched
     }
@@ -132,26 +135,29 @@ impl RouteTable {
         let beginning = certain.beginning();
         let beginning_in_any_case = folded(beginning);
         let host = normal(facts.host);
-        let possible = self.sorted.iter().filter(|route| {
-            let fits_host = route.host.as_ref().is_none_or(|pattern| pattern.covers(&host));
-            let in_any_case = self
-                .in_any_case
-                .as_ref()
-                .and_then(|any_case| any_case.pattern_of(route));
-            fits_host
-                && match in_any_case {
-                    Some(pattern) => pattern.covers_some_below(&beginning_in_any_case),
-                    None => route.pattern.covers_some_below(beginning),
-                }
-        });
         let mut winner = None;
-        for route in possible {
+        for (order, route) in self.sorted.iter().enumerate() {
+            let in_any_case = self.in_any_case.as_ref();
+            let in_any_case = in_any_case.and_then(|any_case| any_case.pattern_of(route));
+            let to_the_letter = route.pattern.covers_some_below(beginning);
+            let (is_possible, order) = match in_any_case {
+                Some((pattern, rank)) => (pattern.covers_some_below(&beginning_in_any_case), rank),
+                None => (to_the_letter, order),
+            };
+            if !is_possible || route.host.as_ref().is_some_and(|pattern| !pattern.covers(&host)) {
+                continue;
+            }
             matched.depends_on_method |= route.methods.is_some();
-            let methods = route.methods.as_ref();
-            if methods.is_none_or(|methods| methods.covers(facts.method)) {
-                winner = winner.or(Some(route));
+            if !route.takes(facts.method) {
+                continue;
+            }
+            // Of those that differ in letter case alone it is the one to the letter.
+            let order = (order, !to_the_letter);
+            if winner.is_none_or(|(closest, _)| order < closest) {
+                winner = Some((order, route));
             }
         }
+        let winner = winner.map(|(_, route)| route);
         if let Some(route) = winner.filter(|route| route.takes_ambiguous(beginning)) {
             matched.route = route;
             matched.is_raw = true;
@@ -191,11 +197,23 @@ impl<'routes> Matched<'routes> {
         self.ambiguity.is_some() || self.route.access != Access::Public
     }
 
+    /// The rules that it has to fulfil, the one it falls under first.
+    pub fn asked(&self) -> impl Iterator<Item = &'routes Arc<Route>> {
+        std::iter::once(self.route).chain(self.also.iter().copied())
+    }
+
     /// Whether claims of the caller are looked at. Reading them costs something.
     pub fn reads_claims(&self) -> bool {
-        self.route
-            .requirement()
-            .is_some_and(super::Requirement::reads_claims)
+        let mut requirements = self.asked().filter_map(|route| route.requirement());
+        requirements.any(super::Requirement::reads_claims)
+    }
+
+    /// The first condition that does not hold, and the rule that has it; `None` when all do.
+    pub fn first_unmet(&self, caller: &Caller<'_>) -> Option<(&'routes Arc<Route>, Unmet<'routes>)> {
+        self.asked().find_map(|route| {
+            let unmet = route.requirement()?.first_unmet(caller, self.address)?;
+            Some((route, unmet))
+        })
     }
 }
 

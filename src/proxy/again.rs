@@ -36,10 +36,13 @@ impl Gate {
     }
 
     fn fulfils(&self, rule: &Rule, caller: &Caller<'_>) -> bool {
-        let Some(requirement) = rule.route.requirement() else {
-            return true;
-        };
-        let in_force = self.routes.iter().any(|route| *route == rule.route);
-        !in_force || requirement.first_unmet(caller, rule.address).is_none()
+        let mut asked = std::iter::once(&rule.route).chain(&rule.also);
+        asked.all(|asked| {
+            let Some(requirement) = asked.requirement() else {
+                return true;
+            };
+            let in_force = self.routes.iter().any(|route| route == asked);
+            !in_force || requirement.first_unmet(caller, rule.address).is_none()
+        })
     }
 }

@@ -63,8 +63,10 @@ impl Outbound {
         tokens: TokenHeaders,
     ) -> Result<Self, Reject> {
         let reply = respond::FailureReply::of(&clean, standing.token.is_some());
-        let rule = permit.route().requirement().map(|_| Rule {
-            route: Arc::clone(permit.route()),
+        let mut conditional = permit.conditional().cloned();
+        let rule = conditional.next().map(|route| Rule {
+            route,
+            also: conditional.collect(),
             address: clean.client().address,
         });
         let is_check = clean.check().is_some();

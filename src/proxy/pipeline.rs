@@ -195,10 +195,10 @@ impl Gate {
             return None;
         }
         let matched = self.matched(clean);
-        let requirement = matched.route().requirement()?;
+        matched.asked().find_map(|route| route.requirement())?;
         let claims = standing.claims();
         let caller = standing.caller(&claims, ProjectedHeaders::default());
-        let unmet = requirement.first_unmet(&caller, clean.client().address)?;
+        let (_, unmet) = matched.first_unmet(&caller)?;
         (unmet.why == Why::Absent).then(|| Arc::clone(session))
     }
 

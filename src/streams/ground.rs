@@ -34,6 +34,8 @@ pub struct TokenGround {
 pub struct Rule {
     /// The route.
     pub route: Arc<Route>,
+    /// Others whose conditions had to hold as well.
+    pub also: Vec<Arc<Route>>,
     /// The address that the request came from.
     pub address: Option<IpAddr>,
 }

@@ -23,6 +23,10 @@ host = "app.example.com"
 access = { all_roles = ["admin", "auditor"] }
 
 [[route]]
+path = "/admin/notes/*"
+access = { any_role = ["auditor"] }
+
+[[route]]
 path = "/files/*"
 ambiguous_path = "pass"
 "#;
@@ -54,6 +58,7 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         (&["/ADMIN/x"], 3, &["/admin/*", "role \"admin\"", "needs a sign-in"]),
         (&["--as", "claims.json", "--ip", "10.1.1.1", "/admin/x"], 0, &["user user1", "holds   role \"admin\"", "holds   address in 10.0.0.0/8", "passes", "x-user-sub: user1", "x-user-name: Caf%C3%A9", "x-user-roles: admin", "x-team: blue", "a constant, not shown"]),
         (&["--as", "claims.json", "--ip", "192.0.2.1", "/admin/x"], 4, &["refused with 403", "ip: it is none of these", "fails   address in 10.0.0.0/8", "holds   role"]),
+        (&["--as", "claims.json", "--ip", "10.1.1.1", "/ADMIN/notes"], 4, &["route      /admin/notes/*", "and address in 10.0.0.0/8; role \"admin\", by /admin/*", "fails   role \"auditor\"", "holds   role \"admin\"", "any_role: it is none of these"]),
         (&["--as", "claims.json", "/admin/x"], 4, &["ip:"]),
         (&["--as", "claims.json", "DELETE", "/admin/x"], 4, &["DELETE app.example.com/admin/*", "all_roles: it is none of these", "role \"admin\" and \"auditor\""]),
         (&["--as", "claims.json", "--method", "DELETE", "--host", "Other.example.com:8443", "--ip", "10.0.0.1", "/admin"], 0, &["DELETE other.example.com/admin", "passes"]),
@@ -64,6 +69,8 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
         (&["--as", "claims.json", "/files/..%2fadmin"], 4, &["refused with 400"]),
         (&["--as", "claims.json", "/files/.logto%2fuser"], 4, &["refused with 400"]),
         (&["/.logto/sign-in"], 0, &["the proxy itself", "sign_in"]),
+        (&["--as", "claims.json", "/.logto/auth/x"], 0, &["the proxy itself", "(auth)"]),
+        (&["--as", "claims.json", "--ip", "10.0.0.1", "DELETE", "https://Other.example.com:8443/admin"], 0, &["DELETE other.example.com/admin", "passes"]),
         (&["--as", "claims.json", "TRACE", "/elsewhere"], 4, &["refused with 405"]),
     ];
     for (arguments, code, said) in cases {
@@ -88,6 +95,11 @@ fn it_names_route_verdict_and_the_condition_that_fails() {
     }
     assert!(explain(&as_user).code == Some(2), "there is no path");
     for (arguments, code, said) in [
+        (
+            ["--host=a.example.com", "http://b.example.com/x"],
+            2,
+            "names another host than --host",
+        ),
         (["GET", "admin"], 2, "expected a path that begins with `/`"),
         (["G T", "/admin"], 2, "G T is no method"),
         (

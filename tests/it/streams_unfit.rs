@@ -48,6 +48,26 @@ async fn who_loses_a_role_loses_the_streams_that_it_opened_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_rule_that_a_stream_had_to_fulfil_judges_it_again() {
+    let app = lasting().await;
+    let notes = "[[route]]\npath = \"/admin/notes/*\"\naccess = { any_role = [\"reader\"] }";
+    let world = proxy()
+        .upstream_url(app.url())
+        .section(ADMIN)
+        .section(notes)
+        .start()
+        .await;
+    assert!(world.logto.set_roles("admin", &["admin", "reader"]));
+    let cookie = world.signed_in("admin").await.cookie_field();
+    let mut both = socket(&world, "/ADMIN/NOTES/x", ("Cookie", &cookie)).await;
+    let mut one = socket(&world, "/admin/notes/x", ("Cookie", &cookie)).await;
+    assert!(world.logto.set_roles("admin", &["reader"]));
+    world.hand.advance(DUE);
+    is_closed(&mut both).await;
+    assert!(one.is_silent_for(Duration::from_secs(1)).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn younger_streams_of_the_same_session_keep_none_from_being_judged() {
     let app = lasting().await;
     let world = proxy().upstream_url(app.url()).section(ADMIN).start().await;

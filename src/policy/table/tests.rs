@@ -1,5 +1,7 @@
 //! Which rule wins: examples, and a second way to find it that is plain and slow.
 
+mod letter_case;
+
 use super::super::condition::Condition;
 use super::super::host::HostPattern;
 use super::super::methods::Methods;
@@ -209,113 +211,6 @@ fn an_ambiguous_path_falls_under_no_rule() {
     assert!(matched.asks_who());
 }
 
-/// `/path` and what it asks for: nothing, a sign-in, or a role.
-fn opened(path: &str, access: &str) -> Route {
-    let role = |role: &str| Requirement::new(vec![Condition::AnyRole(vec![role.to_owned()])]).unwrap();
-    Route {
-        access: match access {
-            "public" => Access::Public,
-            "optional" => Access::Optional,
-            "authenticated" => Access::Authenticated,
-            name => Access::Required(role(name)),
-        },
-        ..route(path)
-    }
-}
-
-#[test]
-fn what_closes_holds_in_any_letter_case_and_what_opens_to_the_letter() {
-    let rules = [
-        ("/*", "public"),
-        ("/assets/*", "public"),
-        ("/me/*", "authenticated"),
-        ("/me/Logo", "public"),
-        ("/staff/*", "staff"),
-        ("/staff/admin/*", "admin"),
-        ("/staff/lobby/*", "authenticated"),
-        ("/Reports/*", "staff"),
-        // Whoever writes a path in two ways tells them apart.
-        ("/twin/*", "staff"),
-        ("/Twin/*", "public"),
-        ("/k/*", "staff"),
-    ];
-    let table = RouteTable::new(rules.map(|(path, access)| opened(path, access)).into()).unwrap();
-    for (request, expected) in [
-        ("/assets/x", "/assets/*"),
-        ("/ASSETS/x", "/*"),
-        ("/ME", "/me/*"),
-        ("/Me/x", "/me/*"),
-        ("/me/Logo", "/me/Logo"),
-        ("/me/logo", "/me/*"),
-        ("/Staff/x", "/staff/*"),
-        ("/staff/ADMIN/x", "/staff/admin/*"),
-        ("/STAFF/admin/x", "/staff/admin/*"),
-        ("/staff/Lobby/x", "/staff/*"),
-        ("/reports/x", "/Reports/*"),
-        ("/REPORTS", "/Reports/*"),
-        ("/twin/x", "/twin/*"),
-        ("/Twin/x", "/Twin/*"),
-        ("/TWIN/x", "/twin/*"),
-        ("/\u{212a}/x", "/k/*"),
-        ("/Other", "/*"),
-    ] {
-        assert_eq!(found(&table, request), expected, "{request}");
-    }
-    // Without a rule for everything else that is for signed-in users, and conditions go on top.
-    let table = RouteTable::new(vec![opened("/admin/*", "admin"), opened("/open/*", "public")]).unwrap();
-    for (request, expected) in [
-        ("/ADMIN/x", "/admin/*"),
-        ("/OPEN/x", "/*"),
-        ("/open/x", "/open/*"),
-    ] {
-        assert_eq!(found(&table, request), expected, "{request}");
-    }
-}
-
-#[test]
-fn an_ambiguous_path_passes_by_no_rule_that_closes_in_another_letter_case() {
-    let all = Route {
-        passes_ambiguous: true,
-        ..opened("/*", "authenticated")
-    };
-    let table = RouteTable::new(vec![all, opened("/admin/*", "admin")]).unwrap();
-    for (target, passes) in [
-        ("/x//y", true),
-        ("/admin//y", false),
-        ("/ADMIN//y", false),
-        ("/Adm%69n//y", false),
-    ] {
-        let target = RequestTarget::parse(&target.parse().unwrap(), 8192).unwrap();
-        let matched = table.find(&RequestFacts {
-            path: target.judged_path(),
-            ..facts("GET", "", "/")
-        });
-        assert_eq!(matched.refused_path().is_none(), passes, "{}", target.raw_path());
-    }
-}
-
-#[test]
-fn letter_case_leads_around_no_rule_of_a_host_or_a_method() {
-    let limited = Route {
-        host: HostPattern::parse("a.b").ok(),
-        ..opened("/admin/*", "admin")
-    };
-    let posting = Route {
-        methods: Methods::new(["POST"]),
-        ..opened("/write/*", "admin")
-    };
-    let table = RouteTable::new(vec![limited, posting, opened("/*", "public")]).unwrap();
-    for (request, expected) in [
-        ("a.b/ADMIN/x", "a.b/admin/*"),
-        ("c.b/ADMIN/x", "/*"),
-        ("POST /Write", "POST /write/*"),
-        ("GET /Write", "/*"),
-    ] {
-        assert_eq!(found(&table, request), expected, "{request}");
-    }
-    assert!(table.find(&facts("GET", "", "/Write")).depends_on_method);
-}
-
 /// Every rule that covers a request, by the definitions alone; the first in the order of specificity.
 fn plainly<'t>(routes: &'t [Route], facts: &RequestFacts<'_>) -> Option<&'t Route> {
     let covers = |route: &&Route| {
@@ -400,33 +295,6 @@ proptest! {
             if let Ok(other) = &other {
                 prop_assert_eq!(other.find(&facts).route().to_string(), found);
             }
-        }
-    }
-
-    #[test]
-    fn capitals_never_lead_to_a_rule_that_asks_for_less(
-        rules in prop::collection::btree_map(
-            prop::collection::vec(pieces(), 1..4).prop_map(|path| format!("/{}", path.join("/"))),
-            prop::sample::select(vec!["public", "optional", "authenticated", "staff", "admin"]),
-            1..10,
-        ),
-        path in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d"]), 1..5),
-        capitals in any::<[bool; 5]>(),
-    ) {
-        let asked = |access: &Access| match access {
-            Access::Public => 0,
-            Access::Optional => 1,
-            Access::Authenticated => 2,
-            Access::Required(_) => 3,
-        };
-        let table = RouteTable::new(rules.iter().map(|(path, access)| opened(path, access)).collect()).unwrap();
-        let small = format!("/{}", path.join("/"));
-        let other: Vec<_> = path.iter().zip(capitals).map(|(text, capital)| if capital { text.to_uppercase() } else { (*text).to_owned() }).collect();
-        let other = format!("/{}", other.join("/"));
-        let (meant, other) = (table.find(&facts("GET", "", &small)), table.find(&facts("GET", "", &other)));
-        let (meant, other) = (&meant.route().access, &other.route().access);
-        if asked(meant) >= 2 {
-            prop_assert!(asked(other) >= asked(meant));
         }
     }
 }
