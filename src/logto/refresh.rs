@@ -14,6 +14,7 @@ use super::verify::{self, Expected, IdTokenFacts, NO_ID_TOKEN, Refreshed, Verifi
 use super::{Inner, Logto, Metadata, userinfo};
 use crate::secret::SecretText;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
 
 /// A refresh token, and whose it is.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct RefreshRequest {
     pub refresh_token: SecretText,
     /// The session's user. No other's answer counts.
     pub subject: String,
+    /// When it is over, whatever is still to be waited for: the right to use the refresh token may end.
+    pub until: Instant,
 }
 
 /// What a refresh that failed means for the session.
@@ -72,8 +75,9 @@ impl Logto {
     /// Uses a refresh token and proves what comes back: an ID token of the same user, verified like that of a sign-in but for
     /// the nonce, with userinfo merged in where the settings need it (OpenID Connect Core §12).
     ///
-    /// The token is sent once; an answer is waited for up to 30 s, userinfo up to 20 s more. Run it in a tracked task: dropped
-    /// half-way, the one refresh token that is still good may be lost. Metadata and keys are made sure of first.
+    /// The token is sent once; an answer is waited for up to 30 s, userinfo up to 20 s more, and none of it beyond `until`. Run
+    /// it in a tracked task: dropped half-way, the one refresh token that is still good may be lost. Metadata and keys are made
+    /// sure of first.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<Verified<Refreshed>, RefreshFailure> {
         self.refresh_once(request, false).await
     }
@@ -93,18 +97,21 @@ impl Logto {
         again: bool,
     ) -> Result<Verified<Refreshed>, RefreshFailure> {
         let inner = &self.0;
-        let metadata = self.metadata_or_fetch().await.map_err(RefreshFailure::before)?;
-        inner
-            .keys
-            .current_or_fetch(&inner.http, &metadata.jwks_uri)
-            .await
-            .map_err(RefreshFailure::before)?;
+        let until = request.until;
+        let made_sure = within(until, Call::Discovery, async {
+            let metadata = self.metadata_or_fetch().await?;
+            let keys = inner.keys.current_or_fetch(&inner.http, &metadata.jwks_uri);
+            keys.await?;
+            Ok(metadata)
+        });
+        let metadata = made_sure.await.map_err(RefreshFailure::before)?;
         let refreshed = inner
             .credentials
             .refresh(
                 &inner.http,
                 &metadata.token_endpoint,
                 &request.refresh_token,
+                until,
                 again,
             )
             .await;
@@ -155,9 +162,9 @@ impl Inner {
     ) -> Result<Verified<Refreshed>, Failed> {
         let facts = match tokens.id_token.take() {
             Some(id_token) => {
-                let facts = self
-                    .prove_refreshed(metadata, &id_token, &request, &tokens)
-                    .await?;
+                let failed = |error| (Verdict::Transient, error);
+                let proving = self.prove_refreshed(metadata, &id_token, &request, &tokens);
+                let facts = within_or(request.until, Call::Keys, failed, proving).await?;
                 Some((facts, id_token))
             }
             None => None,
@@ -166,7 +173,9 @@ impl Inner {
             metadata.userinfo_endpoint.is_some() && self.userinfo.is_needed(&facts.claims)
         });
         let asked = if needs_userinfo {
-            Some(self.ask_userinfo(metadata, &tokens.access_token).await)
+            let failed = |error| (Verdict::Transient, error);
+            let asking = self.ask_userinfo(metadata, &tokens.access_token);
+            Some(within_or(request.until, Call::UserInfo, failed, asking).await)
         } else {
             None
         };
@@ -233,6 +242,27 @@ impl Inner {
             LogtoErrorKind::Refused { .. } => (Verdict::Refused, error),
             _ => (Verdict::Transient, error),
         })
+    }
+}
+
+/// What is done until then, or that Logto did not answer in time.
+pub(super) async fn within<T>(
+    until: Instant,
+    call: Call,
+    work: impl Future<Output = Result<T, LogtoError>>,
+) -> Result<T, LogtoError> {
+    within_or(until, call, |error| error, work).await
+}
+
+async fn within_or<T, E>(
+    until: Instant,
+    call: Call,
+    failed: impl FnOnce(LogtoError) -> E,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match timeout_at(until, work).await {
+        Ok(done) => done,
+        Err(_) => Err(failed(LogtoError::new(call, LogtoErrorKind::Timeout))),
     }
 }
 

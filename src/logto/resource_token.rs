@@ -6,8 +6,10 @@
 
 use super::Logto;
 use super::error::{Call, LogtoError, LogtoErrorKind};
-use super::http::REFRESH_TIMEOUT;
+use super::refresh::within;
+use super::tokens::refresh_limit;
 use crate::secret::SecretText;
+use tokio::time::Instant;
 
 /// An access token for somebody else's API.
 #[derive(Debug, Clone)]
@@ -49,17 +51,17 @@ impl Logto {
     /// Uses a refresh token for an access token of this resource (an API indicator), of this organization (its id), or of the
     /// resource within the organization. With neither it is an opaque one, for userinfo and the Account API.
     ///
-    /// The token is sent once; an answer is waited for up to 30 s. Run it in a tracked task, like
+    /// The token is sent once; an answer is waited for up to 30 s, and not beyond `until`. Run it in a tracked task, like
     /// [`refresh`](Self::refresh).
     pub async fn resource_token(
         &self,
         refresh_token: &SecretText,
         resource: Option<&str>,
         organization: Option<&str>,
+        until: Instant,
     ) -> Result<ResourceToken, ResourceTokenFailure> {
         let inner = &self.0;
-        let metadata = self
-            .metadata_or_fetch()
+        let metadata = within(until, Call::Discovery, self.metadata_or_fetch())
             .await
             .map_err(|error| ResourceTokenFailure {
                 verdict: ResourceVerdict::Transient,
@@ -79,7 +81,7 @@ impl Logto {
                 Call::ResourceToken,
                 &metadata.token_endpoint,
                 &parameters,
-                REFRESH_TIMEOUT,
+                refresh_limit(until),
                 false,
             )
             .await;

@@ -7,6 +7,7 @@
 
 use super::error::{Call, LogtoError};
 use super::http::{Answer, CALL_TIMEOUT, HttpClient, REFRESH_TIMEOUT};
+use crate::clock::monotonic;
 use crate::secret::SecretText;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,6 +16,7 @@ use http::header::HeaderValue;
 use serde::Deserialize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 use url::form_urlencoded;
 
@@ -105,7 +107,7 @@ impl Credentials {
         Ok(value)
     }
 
-    /// Sends a form as this client, with the next secret when one is not accepted.
+    /// Sends a form as this client, with the next secret when one is not accepted; within `limit` altogether.
     pub(super) async fn post(
         &self,
         http: &HttpClient,
@@ -117,10 +119,12 @@ impl Credentials {
         let preferred = self.preferred.load(Ordering::Relaxed);
         let (before, after) = self.secrets.split_at(preferred.min(self.secrets.len()));
         let order = (preferred..).zip(after).chain((0..).zip(before));
+        let until = monotonic() + limit;
         for (index, secret) in order {
             let authorization = self.authorization(secret)?;
+            let left = until.saturating_duration_since(monotonic());
             let answer = http
-                .post_form(call, url, authorization, form.to_owned(), limit)
+                .post_form(call, url, authorization, form.to_owned(), left)
                 .await?;
             if !secret_not_accepted(&answer) {
                 self.preferred.store(index, Ordering::Relaxed);
@@ -154,19 +158,21 @@ impl Credentials {
         granted.map_err(|failure| failure.error)
     }
 
-    /// Uses a refresh token (RFC 6749 §6); `again` after an answer was lost, which is not held back.
+    /// Uses a refresh token (RFC 6749 §6), not beyond `until`; `again` after an answer was lost, which is not held back.
     pub(super) async fn refresh(
         &self,
         http: &HttpClient,
         url: &Url,
         refresh_token: &SecretText,
+        until: Instant,
         again: bool,
     ) -> Result<Tokens, GrantFailure> {
         let parameters = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token.expose()),
         ];
-        self.grant(http, Call::Token, url, &parameters, REFRESH_TIMEOUT, again)
+        let limit = refresh_limit(until);
+        self.grant(http, Call::Token, url, &parameters, limit, again)
             .await
     }
 
@@ -232,6 +238,11 @@ impl Credentials {
         };
         http.call(Call::Revocation, work).await
     }
+}
+
+/// How long the answer to a refresh token is waited for.
+pub(super) fn refresh_limit(until: Instant) -> Duration {
+    REFRESH_TIMEOUT.min(until.saturating_duration_since(monotonic()))
 }
 
 fn read_tokens(call: Call, answer: &Answer) -> Result<Tokens, LogtoError> {

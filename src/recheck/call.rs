@@ -11,9 +11,10 @@ use crate::logto::{
 use crate::secret::SecretText;
 use crate::session::session::Confirmation;
 use crate::session::{Cause, Effect, Notice, Scope, Session, SessionView};
+use crate::store::LONGEST_LEASE;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long the cookie from before a re-check is answered with its result.
 pub(super) const RESULT_KEPT: Duration = Duration::from_secs(60);
@@ -27,6 +28,10 @@ const REPEATS: [Duration; 3] = [
     Duration::from_millis(700),
 ];
 const REPEAT_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// When a call is over, however many answers are late in it: well before the right to use the refresh token is.
+const LONGEST_CALL: Duration = Duration::from_secs(50);
+const _: () = assert!(LONGEST_CALL.as_secs() + 5 <= LONGEST_LEASE.as_secs());
 
 /// How far a replica's clock may be ahead.
 pub(super) const MOST_AHEAD: Duration = Duration::from_secs(30);
@@ -42,6 +47,17 @@ const PACE: Duration = Duration::from_millis(100);
 struct Answer {
     outcome: Outcome,
     unproved_token: Option<SecretText>,
+}
+
+/// When Logto was asked.
+pub(super) struct Asked {
+    pub(super) begun: Instant,
+    /// When it is to be over.
+    pub(super) until: Instant,
+    /// The time at its beginning.
+    pub(super) now: UnixSeconds,
+    /// When the session counts as confirmed if it is.
+    at: UnixSeconds,
 }
 
 impl From<Outcome> for Answer {
@@ -200,18 +216,23 @@ impl Rechecks {
     }
 
     async fn ask(&self, base: &Session, unproved_token: Option<SecretText>, wants: &[Want]) -> Answer {
-        let now = self.clock.now();
-        // Taken before the call: what is learnt during it asks for another one.
-        let at = self.answers_marks(base, now);
+        let (begun, now) = (monotonic(), self.clock.now());
+        let asked = Asked {
+            begun,
+            until: begun + LONGEST_CALL,
+            now,
+            // Taken before the call: what is learnt during it asks for another one.
+            at: self.answers_marks(base, now),
+        };
         if let Some(token) = unproved_token.as_ref().or_else(|| base.refresh_token()) {
-            let mut answer = self.refresh(base, token, at, now, wants).await;
+            let mut answer = self.refresh(base, token, &asked, wants).await;
             if let Outcome::Kept | Outcome::Unconfirmed = answer.outcome {
                 answer.unproved_token = answer.unproved_token.or(unproved_token);
             }
             return answer;
         }
         match base.access_token() {
-            Some((token, expires)) if expires > now => self.ask_userinfo(base, token, at, now).await.into(),
+            Some((token, expires)) if expires > now => self.ask_userinfo(base, token, &asked).await.into(),
             // During an outage nobody could sign in either.
             _ if self.logto.is_away() => self
                 .without_an_answer(&base.marks(), base.checked_at(), now)
@@ -221,23 +242,18 @@ impl Rechecks {
     }
 
     /// By the refresh token. Roles, organizations and names come from the new ID token.
-    async fn refresh(
-        &self,
-        base: &Session,
-        token: &SecretText,
-        at: UnixSeconds,
-        now: UnixSeconds,
-        wants: &[Want],
-    ) -> Answer {
-        let begun = monotonic();
+    async fn refresh(&self, base: &Session, token: &SecretText, asked: &Asked, wants: &[Want]) -> Answer {
         let request = || RefreshRequest {
             refresh_token: token.clone(),
             subject: base.subject().to_owned(),
+            until: asked.until,
         };
         let mut result = self.logto.refresh(request()).await;
         if result.as_ref().is_err_and(is_lost_answer) {
             for pause in REPEATS {
-                if !result.as_ref().is_err_and(is_unanswered) || begun.elapsed() + pause >= REPEAT_WITHIN {
+                if !result.as_ref().is_err_and(is_unanswered)
+                    || asked.begun.elapsed() + pause >= REPEAT_WITHIN
+                {
                     break;
                 }
                 sleep(pause).await;
@@ -247,12 +263,12 @@ impl Rechecks {
         match result {
             Ok(refreshed) => {
                 let claims = told(base, &refreshed);
-                let ground = Ground::new(at, &claims.keep_only(&self.kept_claims));
-                let given = self.after_refresh(base.id(), &refreshed, ground, wants, (begun, now));
+                let ground = Ground::new(asked.at, &claims.keep_only(&self.kept_claims));
+                let given = self.after_refresh(base.id(), &refreshed, ground, wants, asked);
                 match given.await {
                     Ok(token) => {
                         let access_token = &refreshed.access_token;
-                        let session = self.refreshed(base, claims, access_token, token, at).await;
+                        let session = self.refreshed(base, claims, access_token, token, asked).await;
                         Outcome::Confirmed(Arc::new(session)).into()
                     }
                     Err(cause) => Outcome::Ended(cause).into(),
@@ -264,7 +280,7 @@ impl Rechecks {
                 Verdict::Transient => {
                     tell(&failure.error);
                     Answer {
-                        outcome: self.without_an_answer(&base.marks(), base.checked_at(), now),
+                        outcome: self.without_an_answer(&base.marks(), base.checked_at(), asked.now),
                         unproved_token: failure.refresh_token,
                     }
                 }
@@ -278,36 +294,37 @@ impl Rechecks {
         claims: Claims,
         access_token: &SecretText,
         token: SecretText,
-        at: UnixSeconds,
+        asked: &Asked,
     ) -> Session {
         let before = Some(base.claims());
         let claims = self
-            .with_organizations(claims.into_members(), access_token, before)
+            .with_organizations_by(asked.until, claims.into_members(), access_token, before)
             .await;
-        self.confirmed(base, Claims::new(claims), Some(token), at)
+        self.confirmed(base, Claims::new(claims), Some(token), asked.at)
     }
 
     /// By userinfo, while an access token lives and there is no refresh token.
-    async fn ask_userinfo(
-        &self,
-        base: &Session,
-        token: &SecretText,
-        at: UnixSeconds,
-        now: UnixSeconds,
-    ) -> Outcome {
+    async fn ask_userinfo(&self, base: &Session, token: &SecretText, asked: &Asked) -> Outcome {
         match self.logto.check(token, base.subject()).await {
             Ok(claims) => {
                 let mut members = base.claims().members().clone();
                 members.extend(claims.into_inner());
-                let members = self.with_organizations(members, token, Some(base.claims())).await;
-                Outcome::Confirmed(Arc::new(self.confirmed(base, Claims::new(members), None, at)))
+                let members = self
+                    .with_organizations_by(asked.until, members, token, Some(base.claims()))
+                    .await;
+                Outcome::Confirmed(Arc::new(self.confirmed(
+                    base,
+                    Claims::new(members),
+                    None,
+                    asked.at,
+                )))
             }
             // The token may have been revoked for many reasons; the sign-in page knows which.
             Err(CheckFailure::Refused) => Outcome::NeedsSignIn,
             Err(CheckFailure::OtherUser) => Outcome::Ended(Cause::OtherUser),
             Err(CheckFailure::Transient(error)) => {
                 tell(&error);
-                self.without_an_answer(&base.marks(), base.checked_at(), now)
+                self.without_an_answer(&base.marks(), base.checked_at(), asked.now)
             }
         }
     }

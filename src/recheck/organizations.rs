@@ -7,7 +7,7 @@
 //! as it is at once when Hugging Face refuses the token or gives another account's. Stops access that outlives a membership.
 
 use super::Rechecks;
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, monotonic};
 use crate::hugging_face::{Account, AccountFailure, HuggingFace};
 use crate::identity::Claims;
 use crate::logto::{LogtoErrorKind, SocialTokenFailure};
@@ -17,10 +17,12 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// The target under which Logto keeps the account and its token.
 const TARGET: &str = "huggingface";
+/// How long Logto and Hugging Face together may take at a sign-in.
+const LONGEST: Duration = Duration::from_secs(10);
 /// How long Logto may take to give the token.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
 /// Beside `userId`: when Hugging Face last said so, seconds since the epoch; 0: it was to be asked and never answered.
@@ -88,7 +90,21 @@ impl Rechecks {
         access_token: &SecretText,
         before: Option<&Claims>,
     ) -> Map<String, Value> {
-        let mut claims = self.with_live_organizations(claims, access_token, before).await;
+        self.with_organizations_by(monotonic() + LONGEST, claims, access_token, before)
+            .await
+    }
+
+    /// The same, and not beyond `until`.
+    pub(super) async fn with_organizations_by(
+        &self,
+        until: Instant,
+        claims: Map<String, Value>,
+        access_token: &SecretText,
+        before: Option<&Claims>,
+    ) -> Map<String, Value> {
+        let mut claims = self
+            .with_live_organizations(claims, access_token, before, until)
+            .await;
         if let Some(asked_for) = &self.organizations_asked_for
             && let Some(list) = account_mut(&mut claims)
                 .and_then(|account| account.get_mut("details")?.get_mut("rawData")?.get_mut("orgs"))
@@ -102,12 +118,13 @@ impl Rechecks {
 
     /// The claims of a user with the organizations of their Hugging Face account as they are now, where some route asks for
     /// those. `access_token` is the user's opaque one, `before` are the claims of the session that is confirmed. Takes 10 s at
-    /// most, and does nothing for users without such an account.
+    /// most and ends by `until`, and does nothing for users without such an account.
     async fn with_live_organizations(
         &self,
         mut claims: Map<String, Value>,
         access_token: &SecretText,
         before: Option<&Claims>,
+        until: Instant,
     ) -> Map<String, Value> {
         let Some(live) = &self.organizations else {
             return claims;
@@ -119,7 +136,8 @@ impl Rechecks {
             return claims;
         };
         let before = before.and_then(|before| known(before, &id));
-        let word = self.ask_organizations(live, access_token, &id).await;
+        let asking = self.ask_organizations(live, access_token, &id);
+        let word = timeout_at(until, asking).await.unwrap_or(Word::Unknown);
         self.metrics.hugging_face_check(word.as_str());
         let now = self.clock.now();
         let last_known = || match &before {

@@ -4,6 +4,7 @@
 //! with the refresh token that it gave, those for resources and organizations. So a refresh token is in one hand, whatever it
 //! is used for; the result has one moment, later than any before; and whoever may not have the session has no token either.
 
+use super::call::Asked;
 use super::kept::{Ground, Held, Lack, Token, Want};
 use super::ledger::Step;
 use super::{LONG_PATIENCE, Outcome, PATIENCE, Rechecks};
@@ -145,7 +146,7 @@ impl Rechecks {
         }
     }
 
-    /// Keeps what a refresh gave that was begun at `asked`, and gets with it what else is wanted. Returns the refresh token to use
+    /// Keeps what a refresh gave that was begun as `asked` says, and gets with it what else is wanted. Returns the refresh token to use
     /// from now on, or why the session is over.
     pub(super) async fn after_refresh(
         &self,
@@ -153,7 +154,7 @@ impl Rechecks {
         refreshed: &Refreshed,
         ground: Ground,
         wants: &[Want],
-        (begun, asked): (Instant, UnixSeconds),
+        asked: &Asked,
     ) -> Result<SecretText, Cause> {
         let kept = &self.ledger.kept;
         let id_token = refreshed.id_token.as_ref();
@@ -162,7 +163,7 @@ impl Rechecks {
             (&refreshed.access_token, refreshed.expires_in),
             id_token.map(|(token, expires)| (token, *expires)),
             ground,
-            asked,
+            asked.now,
         );
         kept.stand(session, ground, self.clock.now());
         let mut refresh_token = refreshed.refresh_token.clone();
@@ -175,18 +176,19 @@ impl Rechecks {
                 continue;
             };
             // Nobody waits any more, and other replicas wait for the end of all of it.
-            if begun.elapsed() >= LONG_PATIENCE {
+            if asked.begun.elapsed() >= LONG_PATIENCE {
                 break;
             }
-            let asked = self.clock.now();
+            let asked_at = self.clock.now();
+            let (resource, organization) = (resource.as_deref(), organization.as_deref());
             let given = self
-                .resource_token(&refresh_token, resource.as_deref(), organization.as_deref())
+                .resource_token(&refresh_token, resource, organization, asked.until)
                 .await;
             let now = self.clock.now();
             match given {
                 Ok(given) => {
                     refresh_token = given.refresh_token;
-                    match Token::living(&given.access_token, asked, given.expires_in) {
+                    match Token::living(&given.access_token, asked_at, given.expires_in) {
                         Some(token) => kept.keep(session, want.clone(), token, ground, now),
                         None => tracing::warn!("Logto gave an access token that is too long for a header"),
                     }
@@ -217,11 +219,12 @@ impl Rechecks {
         refresh_token: &SecretText,
         resource: Option<&str>,
         organization: Option<&str>,
+        until: Instant,
     ) -> Result<ResourceToken, ResourceTokenFailure> {
         let begun = monotonic();
         let given = self
             .logto
-            .resource_token(refresh_token, resource, organization)
+            .resource_token(refresh_token, resource, organization, until)
             .await;
         match given {
             Err(failure)
@@ -230,7 +233,7 @@ impl Rechecks {
                     && begun.elapsed() < Duration::from_secs(1) =>
             {
                 self.logto
-                    .resource_token(refresh_token, resource, organization)
+                    .resource_token(refresh_token, resource, organization, until)
                     .await
             }
             given => given,

@@ -4,13 +4,13 @@ use super::call::RESULT_KEPT;
 use super::{Outcome, Rechecks, Want};
 use crate::session::Session;
 use crate::session::freshness::Freshness;
-use crate::store::{Lease, Published, Turn};
+use crate::store::{LONGEST_LEASE, Lease, Published, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long this replica waits for another one's call: longer than any call takes, since to ask with a refresh token that the
 /// other one has spent would end the grant. One that died is replaced much sooner.
-const REPLICA_PATIENCE: Duration = Duration::from_secs(60);
+const REPLICA_PATIENCE: Duration = LONGEST_LEASE;
 /// Results of others that are looked at before Logto is asked. One is the rule; each further one is newer.
 const MOST_RESULTS: usize = 3;
 

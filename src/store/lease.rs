@@ -14,6 +14,10 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+/// Nobody holds a lease longer, whatever holds them up. What is done under one has to end before, and who waits for one waits
+/// for as long.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(60);
+
 /// How long the holder waits until its result is known to be kept. It is kept later all the same.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(500);
 

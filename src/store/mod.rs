@@ -21,7 +21,7 @@ mod settings;
 
 pub use condition::Health;
 pub use error::{OpenError, StoreError};
-pub use lease::{Lease, Turn};
+pub use lease::{LONGEST_LEASE, Lease, Turn};
 pub use published::Published;
 pub use records::SessionRecord;
 pub use settings::{Kind, Settings};

@@ -223,6 +223,7 @@ fn refresh_request() -> RefreshRequest {
     RefreshRequest {
         refresh_token: SecretText::new("the-refresh-token".into()),
         subject: "user-1".into(),
+        until: clock::monotonic() + Duration::from_secs(60),
     }
 }
 

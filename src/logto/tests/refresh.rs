@@ -1,7 +1,8 @@
 //! Refreshing: what is sent, how often, and what it proves.
 
-use super::fake::{FakeLogto, Instead, JWKS, TOKEN, USERINFO};
+use super::fake::{DISCOVERY, FakeLogto, Instead, JWKS, TOKEN, TestKey, USERINFO};
 use super::{changed, logto, logto_with, ready, request, settings};
+use crate::clock;
 use crate::logto::{
     Logto, LogtoErrorKind, RefreshFailure, RefreshMode, RefreshRequest, Refreshed, Userinfo, Verdict,
 };
@@ -13,6 +14,7 @@ pub(super) fn refresh_request() -> RefreshRequest {
     RefreshRequest {
         refresh_token: SecretText::new("the old/token".into()),
         subject: "user-1".into(),
+        until: clock::monotonic() + Duration::from_secs(60),
     }
 }
 
@@ -255,5 +257,49 @@ async fn a_refresh_token_that_is_not_wanted_is_dropped() {
         .0;
         let signed_in = logto.redeem(request()).await.unwrap();
         assert_eq!(signed_in.refresh_token.is_some(), kept, "{mode:?}");
+    }
+}
+
+/// The right to use the refresh token may end before Logto's answers do.
+#[tokio::test]
+async fn nothing_is_waited_for_beyond_the_end_and_no_token_is_lost() {
+    const LEFT: Duration = Duration::from_millis(700);
+    for (hangs, rotated_key, gives) in [
+        (DISCOVERY, false, Err(None)),
+        (TOKEN, false, Err(None)),
+        // The ID token is of a key that cannot be had.
+        (JWKS, true, Err(Some("the new token"))),
+        // What is signed was proved.
+        (USERINFO, false, Ok("the new token")),
+    ] {
+        let (fake, key) = ready();
+        let logto = with_userinfo(&fake);
+        let new_key = TestKey::ec("k2", "P-384");
+        if hangs != DISCOVERY {
+            fake.state().userinfo = json!({ "sub": "user-1", "identities": {} });
+            logto.refresh(refresh_request()).await.unwrap();
+        }
+        let signing = if rotated_key { &new_key } else { &key };
+        let id_token = signing.sign(&fake.claims());
+        fake.state().tokens = rotated(&fake, Some(&id_token));
+        fake.state().instead.insert(hangs, Instead::Hang);
+        let begun = clock::monotonic();
+        let request = RefreshRequest {
+            until: begun + LEFT,
+            ..refresh_request()
+        };
+        let result = logto.refresh(request).await;
+        assert!(begun.elapsed() < LEFT + Duration::from_millis(800), "{hangs}");
+        match result {
+            Ok(refreshed) => {
+                assert!(!refreshed.complete, "{hangs}");
+                assert_eq!(Ok(refreshed.refresh_token.expose()), gives, "{hangs}");
+            }
+            Err(failure) => {
+                assert_eq!(failure.verdict, Verdict::Transient, "{hangs}");
+                assert_eq!(failure.error.kind(), &LogtoErrorKind::Timeout, "{hangs}");
+                assert_eq!(Err(token(&failure)), gives, "{hangs}");
+            }
+        }
     }
 }

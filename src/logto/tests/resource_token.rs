@@ -1,10 +1,12 @@
 //! Tokens for resources and organizations, bought with a refresh token.
 
-use super::fake::{FakeLogto, Instead, TOKEN};
+use super::fake::{DISCOVERY, FakeLogto, Instead, TOKEN};
 use super::logto;
+use crate::clock::monotonic;
 use crate::logto::{ResourceToken, ResourceTokenFailure, ResourceVerdict};
 use crate::secret::SecretText;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const RESOURCE: &str = "https://api.example.com/";
 const JWT: &str = "aaa.bbb.ccc";
@@ -19,7 +21,10 @@ async fn ask(
     organization: Option<&str>,
 ) -> Result<ResourceToken, ResourceTokenFailure> {
     let token = SecretText::new("the-refresh-token".into());
-    logto(fake).resource_token(&token, resource, organization).await
+    let until = monotonic() + Duration::from_secs(60);
+    logto(fake)
+        .resource_token(&token, resource, organization, until)
+        .await
 }
 
 #[tokio::test]
@@ -105,5 +110,21 @@ async fn an_unusable_token_does_not_lose_the_refresh_token() {
         assert_eq!(failure.verdict, ResourceVerdict::Transient, "{token}");
         let kept = failure.refresh_token.unwrap();
         assert_eq!(kept.expose(), "the-next-one", "{token}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_waited_for_beyond_the_end() {
+    let fake = FakeLogto::start();
+    for hangs in [DISCOVERY, TOKEN] {
+        fake.state().instead.clear();
+        fake.state().instead.insert(hangs, Instead::Hang);
+        let token = SecretText::new("the-refresh-token".into());
+        let (begun, left) = (monotonic(), Duration::from_millis(500));
+        let given = logto(&fake)
+            .resource_token(&token, Some(RESOURCE), None, begun + left)
+            .await;
+        assert!(begun.elapsed() < left + Duration::from_millis(800), "{hangs}");
+        assert_eq!(given.unwrap_err().verdict, ResourceVerdict::Transient, "{hangs}");
     }
 }

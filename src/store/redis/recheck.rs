@@ -5,7 +5,7 @@ use super::follow::millis;
 use super::shared::Shared;
 use crate::clock::{UnixSeconds, monotonic};
 use crate::session::SessionId;
-use crate::store::lease::{Lease, Publication, Turn};
+use crate::store::lease::{LONGEST_LEASE, Lease, Publication, Turn};
 use crate::store::published::Published;
 use redis::aio::MultiplexedConnection;
 use std::future::Future;
@@ -18,8 +18,6 @@ use tokio::time::{sleep, timeout};
 /// seconds: so long Logto forgives a second use of a refresh token.
 const LEASE: Duration = Duration::from_secs(2);
 const RENEWAL: Duration = Duration::from_millis(500);
-/// Nobody holds a lease longer, whatever holds them up.
-const LONGEST_LEASE: Duration = Duration::from_secs(60);
 /// How long a step may take before it goes on as if the Redis were away.
 pub(super) const STEP: Duration = Duration::from_millis(300);
 /// How long one that waits waits before it looks again: at first, and at most.
