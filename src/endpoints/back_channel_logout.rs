@@ -4,18 +4,21 @@
 //! their proof, and a token that somebody kept from ending sessions again: each is taken once, a repeat is refused with
 //! 400, since §2.6 makes the check of `jti` a step of the validation. Answered as soon as the sessions are over here.
 //!
-//! What went wrong stays in the log: all failures, our own too, are 400 (§2.8), and the token is never written anywhere.
+//! What went wrong stays in the log: all failures, our own too, are 400 (§2.8), and the token is never written anywhere. One
+//! that cannot be judged yet is answered with 400 too, and takes effect when it can: Logto sends it once.
 
 use super::Endpoints;
 use super::notify::{Kept, Notifier};
 use super::query::Parameters;
 use crate::clock::Clock;
 use crate::http::body::{self, Body};
-use crate::logto::{Logto, LogtoError, LogtoErrorKind};
+use crate::logto::{LogoutToken, Logto, LogtoError, LogtoErrorKind};
 use crate::pages::answer;
 use crate::request::CleanRequest;
 use crate::secret::SecretText;
 use crate::session::{Cause, Effect, Scope};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 use ::http::{HeaderMap, Response, StatusCode, header};
 use serde_json::json;
 use std::time::Duration;
@@ -35,7 +38,7 @@ enum Refusal {
     Token(&'static str),
     /// It was taken before.
     Replayed,
-    /// It could not be judged, because Logto's keys could not be had.
+    /// It cannot be judged now, because Logto's keys cannot be had.
     Unavailable,
     /// The sessions are over in this process, but that could not be kept.
     NotKept,
@@ -102,6 +105,8 @@ async fn accept(endpoints: &Endpoints, request: CleanRequest) -> Result<(), Refu
         notifier: Notifier::new(endpoints),
         clock: endpoints.clock.clone(),
         lifetime: endpoints.cookies.limits().lifetime,
+        metrics: endpoints.metrics.clone(),
+        tasks: endpoints.tasks.clone(),
         token: SecretText::new(token.to_owned()),
     };
     // Once its `jti` is spent it must take effect, whether or not Logto still waits for the answer.
@@ -123,13 +128,39 @@ struct Logout {
     notifier: Notifier,
     clock: Clock,
     lifetime: Duration,
+    metrics: Metrics,
+    tasks: Tasks,
     token: SecretText,
 }
 
 impl Logout {
     async fn carry_out(self) -> Result<(), Refusal> {
-        let proved = self.logto.verify_logout_token(self.token.expose()).await;
-        let token = proved.map_err(|error| refusal_of(&error))?.into_inner();
+        match self.logto.verify_logout_token(self.token.expose()).await {
+            Ok(token) => self.take_effect(token.into_inner()).await,
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "a logout token cannot be judged yet");
+                let tasks = self.tasks.clone();
+                drop(tasks.spawn(self.carry_out_later()));
+                Err(Refusal::Unavailable)
+            }
+            Err(error) => Err(refusal_of(&error)),
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    async fn carry_out_later(self) {
+        let proved = self.logto.verify_logout_token_later(self.token.expose()).await;
+        let outcome = match proved {
+            Ok(token) => match self.take_effect(token.into_inner()).await {
+                Ok(()) => "accepted",
+                Err(refusal) => refusal.as_str(),
+            },
+            Err(error) => refusal_of(&error).as_str(),
+        };
+        self.metrics.back_channel_logout(outcome);
+    }
+
+    async fn take_effect(&self, token: LogoutToken) -> Result<(), Refusal> {
         let keep = token
             .refused_from
             .since(self.clock.now())

@@ -1,8 +1,8 @@
 //! Logto's key set, kept up to date.
 //!
 //! An unknown `kid` is how a rotation shows itself, and also what a forger sends: it causes at most one fetch at a time, and one
-//! per [`UNKNOWN_KEY_INTERVAL`] or, where anybody may send tokens, per [`SENT_TOKEN_INTERVAL`]. A failed fetch never takes
-//! keys away that are known.
+//! per [`UNKNOWN_KEY_INTERVAL`] or, for access tokens, which anybody may send, per [`ACCESS_TOKEN_INTERVAL`]. A failed fetch
+//! never takes keys away that are known.
 
 use super::error::{Call, LogtoError};
 use super::http::HttpClient;
@@ -16,11 +16,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// Least time between two fetches that unknown keys of tokens cause which Logto itself handed out.
+/// Least time between two fetches that unknown keys cause: of tokens that Logto itself handed out, and of logout tokens, which
+/// it sends once.
 const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Least time between two fetches that tokens cause which somebody sent here. They come from whoever finds the endpoint.
-const SENT_TOKEN_INTERVAL: Duration = Duration::from_secs(60);
+/// Least time between two fetches that access tokens cause. They come from whoever finds the endpoint, and may come again.
+const ACCESS_TOKEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Least time between two first fetches that waiting requests cause.
 const ATTEMPT_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,17 +38,20 @@ pub(super) struct Keys {
     /// Held while a fetch is under way, so that there is one at a time.
     flight: tokio::sync::Mutex<()>,
     last_search: Mutex<Option<Instant>>,
-    last_sent_search: Mutex<Option<Instant>>,
+    last_logout_search: Mutex<Option<Instant>>,
+    last_caller_search: Mutex<Option<Instant>>,
     last_failure: Mutex<Option<(LogtoError, Instant)>>,
 }
 
-/// Whose token needs a key that is not known. Each has an interval of its own, so that neither uses up the other's.
+/// Whose token needs a key that is not known. Each has an interval of its own, so that none uses up another's.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Seeker {
     /// An ID token from the token endpoint.
-    IdToken,
-    /// A logout token or an access token that somebody sent here.
-    Sent,
+    SignIn,
+    /// A logout token that somebody sent here.
+    Logout,
+    /// An access token that somebody sent here.
+    Caller,
 }
 
 /// What a search for a key came to.
@@ -68,7 +72,8 @@ impl Keys {
             fetched_at: Mutex::new(None),
             flight: tokio::sync::Mutex::new(()),
             last_search: Mutex::new(None),
-            last_sent_search: Mutex::new(None),
+            last_logout_search: Mutex::new(None),
+            last_caller_search: Mutex::new(None),
             last_failure: Mutex::new(None),
         }
     }
@@ -151,11 +156,25 @@ impl Keys {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long it is until a search may fetch.
+    pub(super) fn until_search(&self, seeker: Seeker) -> Duration {
+        let (last, interval) = self.last_search_of(seeker);
+        let last = *last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map_or(Duration::ZERO, |last| {
+            interval.saturating_sub(clock::monotonic().saturating_duration_since(last))
+        })
+    }
+
+    const fn last_search_of(&self, seeker: Seeker) -> (&Mutex<Option<Instant>>, Duration) {
+        match seeker {
+            Seeker::SignIn => (&self.last_search, UNKNOWN_KEY_INTERVAL),
+            Seeker::Logout => (&self.last_logout_search, UNKNOWN_KEY_INTERVAL),
+            Seeker::Caller => (&self.last_caller_search, ACCESS_TOKEN_INTERVAL),
+        }
+    }
+
     fn may_search(&self, seeker: Seeker) -> bool {
-        let (last, interval) = match seeker {
-            Seeker::IdToken => (&self.last_search, UNKNOWN_KEY_INTERVAL),
-            Seeker::Sent => (&self.last_sent_search, SENT_TOKEN_INTERVAL),
-        };
+        let (last, interval) = self.last_search_of(seeker);
         let now = clock::monotonic();
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| now.saturating_duration_since(last) < interval) {

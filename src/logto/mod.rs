@@ -60,6 +60,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
@@ -140,6 +141,8 @@ struct Inner {
     refresh: RefreshMode,
     discovery: Discovery,
     keys: Keys,
+    /// Places for logout tokens that are to be judged later.
+    waiting_logouts: Semaphore,
     clock: Clock,
     tasks: Tasks,
     created: UnixSeconds,
@@ -176,6 +179,7 @@ impl Logto {
             refresh: settings.refresh,
             discovery: Discovery::new(addresses),
             keys: Keys::new(),
+            waiting_logouts: Semaphore::new(presented::MOST_WAITING),
             created: clock.now(),
             clock,
             tasks,

@@ -115,7 +115,7 @@ impl Inner {
         }
         let search = self
             .keys
-            .search(&self.http, &metadata.jwks_uri, Some(&keys), Seeker::IdToken)
+            .search(&self.http, &metadata.jwks_uri, Some(&keys), Seeker::SignIn)
             .await;
         let (newer, asked_now) = match search.map_err(Unproved::Undecided)? {
             Search::Fetched(newer) => (newer, true),

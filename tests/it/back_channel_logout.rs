@@ -252,3 +252,27 @@ async fn a_sign_out_is_heard_while_logto_answers_nothing() {
     assert_eq!(answer.status, 200, "its keys are known");
     assert!(!is_signed_in(&mut browser).await);
 }
+
+/// Logto sends it once, and a new key signs from the moment of a rotation.
+#[tokio::test(flavor = "multi_thread")]
+async fn junk_does_not_lose_the_logout_that_comes_with_a_new_key() {
+    let world = world(|client| client.backchannel_logout_session_required = true).await;
+    let mut browser = world.signed_in("plain").await;
+    let fetched = world.logto.counts().jwks;
+    let token = || world.logto.logout_token("test-app", "plain").unwrap();
+    for _ in 0..50 {
+        let junk = token().fault(LogoutTokenFault::UnknownKey).sign().unwrap();
+        let answer = post(&world, FORM, &format!("logout_token={junk}")).await;
+        assert_eq!(answer.status, 400);
+    }
+    world.logto.rotate_to_rs256().unwrap();
+    let begun = Instant::now();
+    let form = format!("logout_token={}", token().sign().unwrap());
+    assert_refused(&post(&world, FORM, &form).await, "logout_failed");
+    while is_signed_in(&mut browser).await {
+        assert!(begun.elapsed() < Duration::from_secs(15), "the logout is lost");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(world.logto.counts().jwks - fetched, 2);
+    assert_refused(&post(&world, FORM, &form).await, "invalid_request");
+}

@@ -3,8 +3,13 @@
 use super::fake::{DISCOVERY, FakeLogto, Instead, JWKS, TestKey, base64url};
 use super::logout_token::{claims, knowing, outcome, sign};
 use super::{changed, logto, logto_with, settings};
+use crate::clock::monotonic;
+use crate::logto::LogtoErrorKind;
+use crate::logto::presented::MOST_WAITING;
+use crate::tasks::Tasks;
 use aws_lc_rs::hmac;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn every_asymmetric_kind_of_key_signs() {
@@ -78,8 +83,16 @@ async fn junk_causes_one_fetch_and_takes_none_from_sign_ins() {
     let new = TestKey::ec("k2", "P-384");
     for _ in 0..30 {
         let token = sign(&new, &claims(&fake));
-        assert_eq!(outcome(&logto, &token).await.err().as_deref(), Some("kid"));
+        let error = logto.verify_logout_token(&token).await.unwrap_err();
+        assert!(error.is_transient(), "it may be of a key that came since");
     }
+    // One that is older than the keys cannot be.
+    let old = fake.claims()["iat"].as_u64().unwrap() - 70;
+    let token = sign(
+        &new,
+        &changed(&claims(&fake), &json!({ "iat": old, "exp": old + 120 })),
+    );
+    assert_eq!(outcome(&logto, &token).await.err().as_deref(), Some("kid"));
     assert!(fake.state().calls.is_empty());
 
     // A sign-in with the new key finds it nevertheless, and then it is known here too.
@@ -117,4 +130,56 @@ async fn without_keys_it_is_an_outage() {
     }
     assert_eq!(fake.calls(JWKS).len(), 1);
     assert_eq!(fake.calls(DISCOVERY).len(), 1);
+}
+
+/// Logto sends a logout token once, and a new key signs from the moment of a rotation.
+#[tokio::test]
+async fn junk_only_delays_a_logout_with_a_new_key() {
+    let (fake, key) = (FakeLogto::start(), TestKey::ec("k1", "P-384"));
+    let logto = knowing(&fake, &key).await;
+    let junk = TestKey::ec("junk", "P-384");
+    let late = |token: String| {
+        let logto = logto.clone();
+        Tasks::new().spawn(async move { logto.verify_logout_token_later(&token).await })
+    };
+    let before: Vec<_> = (0..20).map(|_| late(sign(&junk, &claims(&fake)))).collect();
+    let new = TestKey::rsa("k2", "RS256");
+    fake.publish(&[&new, &key]);
+    let token = sign(&new, &claims(&fake));
+    let error = logto.verify_logout_token(&token).await.unwrap_err();
+    assert!(error.is_transient());
+    let begun = monotonic();
+    let honest = late(token);
+    let after: Vec<_> = (0..20).map(|_| late(sign(&junk, &claims(&fake)))).collect();
+    honest.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    for junk in before.into_iter().chain(after) {
+        let error = junk.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), &LogtoErrorKind::InvalidToken { check: "kid" });
+    }
+    assert_eq!(fake.calls(JWKS).len(), 1);
+}
+
+#[tokio::test]
+async fn no_more_than_so_many_wait_and_none_after_the_end() {
+    let (fake, key) = (FakeLogto::start(), TestKey::ec("k1", "P-384"));
+    let logto = knowing(&fake, &key).await;
+    let token = sign(&TestKey::ec("junk", "P-384"), &claims(&fake));
+    let late = || {
+        let (logto, token) = (logto.clone(), token.clone());
+        Tasks::new().spawn(async move { logto.verify_logout_token_later(&token).await })
+    };
+    let waiting: Vec<_> = (0..MOST_WAITING).map(|_| late()).collect();
+    tokio::task::yield_now().await;
+    let begun = monotonic();
+    assert!(late().await.unwrap().unwrap_err().is_transient());
+    assert!(begun.elapsed() < Duration::from_secs(1), "there is no place");
+    logto.stop();
+    for stopped in waiting {
+        assert!(stopped.await.unwrap().unwrap_err().is_transient());
+    }
+    let long = format!("{token}{}", "A".repeat(4 * 1024));
+    assert!(logto.verify_logout_token_later(&long).await.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(fake.state().calls.is_empty());
 }

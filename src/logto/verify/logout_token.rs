@@ -63,6 +63,11 @@ impl<'a> UnprovedLogoutToken<'a> {
         Ok(Self { content, jws })
     }
 
+    /// When it says that it was made.
+    pub(in crate::logto) const fn issued_at(&self) -> UnixSeconds {
+        self.content.issued_at
+    }
+
     /// 2. The signature fits, by a key of Logto's and one of that key's algorithms.
     pub(in crate::logto) fn prove(&self, keys: &KeySet) -> Result<Verified<LogoutToken>, Refusal> {
         self.jws.prove(keys)?;
