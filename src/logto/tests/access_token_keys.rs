@@ -96,7 +96,8 @@ async fn junk_causes_one_fetch_and_takes_none_from_sign_ins() {
         let expected = if attempt == 0 { "kid" } else { "Away" };
         assert_eq!(refused.as_deref(), Some(expected), "{attempt}");
     }
-    assert_eq!((fake.state().calls.len(), fake.calls(JWKS).len()), (2, 2));
+    assert_eq!(fake.state().calls.len(), 2);
+    assert_eq!(fake.calls(JWKS).len(), 2);
 
     fake.publish(&[&new, &key]);
     fake.hand_out(&new.sign(&fake.claims()));
