@@ -164,7 +164,7 @@ fn judge(
     if let Some(cors) = treatment::cors(gate, route) {
         row("cors", cors);
     }
-    let takes_tokens = gate.settings.of(route).bearer;
+    let takes_tokens = matched.asked().all(|route| gate.settings.of(route).bearer);
     let person = person.filter(|person| person.token.is_none() || takes_tokens);
     if takes_tokens {
         row("", "a bearer token counts here");

@@ -1,12 +1,15 @@
 //! The environment and the command line, laid over the file.
 //!
 //! `LOGTO_PROXY__SECTION__KEY` sets `section.key`. A variable of that form that names no key is an error:
-//! a misspelt one would otherwise leave a default in force unseen.
+//! a misspelt one would otherwise leave a default in force unseen. So is one that lacks the second underscore in front and
+//! is otherwise of that form. What else begins with `LOGTO_PROXY_` is somebody else's: Kubernetes sets such names for a
+//! service, and secrets are taken from variables of any name.
 
 use super::error::{ConfigError, Origin, Problem, shown};
 use super::file::{self, shape};
 use super::keys::{self, KEYS, Key, Kind};
 use super::node::{Entry, Layer};
+use super::suggest::{self, Meant};
 use std::ffi::{OsStr, OsString};
 
 /// The environment variables a configuration may read: the process's, or in a test the test's.
@@ -55,10 +58,11 @@ impl std::fmt::Debug for Environment {
 pub(super) fn read_environment(environment: &Environment) -> (Layer, Vec<ConfigError>) {
     let mut reader = OverlayReader::default();
     for (name, value) in &environment.0 {
-        let Some(path) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(keys::VARIABLE_PREFIX))
-        else {
+        let Some(name) = name.to_str() else {
+            continue;
+        };
+        let Some(path) = name.strip_prefix(keys::VARIABLE_PREFIX) else {
+            reader.errors.extend(short_of_an_underscore(name));
             continue;
         };
         let origin = Origin::Variable(format!("{}{}", keys::VARIABLE_PREFIX, shown(path)));
@@ -106,7 +110,17 @@ impl OverlayReader {
                 Some((section, name)) if keys::is_section(section) => (section, name),
                 _ => ("", path),
             };
-            self.errors.push(file::unknown_key(section, name, origin));
+            let help = match section {
+                "" => suggest::path(path).map(|meant| did_you_mean(meant, &origin)),
+                "route" => Some(
+                    "routes are set all at once: [{ path = \"/public/*\", access = \"public\" }]".to_owned(),
+                ),
+                _ => None,
+            };
+            self.errors.push(match help {
+                Some(help) => ConfigError::new(origin, shown(path), Problem::new("unknown key").help(help)),
+                None => file::unknown_key(section, name, origin),
+            });
         }
     }
 
@@ -149,6 +163,29 @@ impl OverlayReader {
                 ));
             }
         }
+    }
+}
+
+/// The error for `LOGTO_PROXY_SESSION__KEYS`, which would not be looked at.
+fn short_of_an_underscore(name: &str) -> Option<ConfigError> {
+    let rest = name.strip_prefix(keys::VARIABLE_PREFIX.strip_suffix('_')?)?;
+    let path = rest.to_ascii_lowercase().replace("__", ".");
+    let meant = suggest::path(&path).filter(|_| rest.contains("__"))?;
+    let origin = Origin::Variable(shown(name));
+    let help = did_you_mean(meant, &origin);
+    let problem = Problem::new("variables that set a key begin with LOGTO_PROXY__, with two underscores");
+    Some(ConfigError::new(origin, shown(&path), problem.help(help)))
+}
+
+/// Spelt as the origin spells keys.
+fn did_you_mean(meant: Meant, origin: &Origin) -> String {
+    match (meant, origin) {
+        (Meant::Key(path), Origin::Variable(_)) => format!("did you mean {}?", keys::variable(path)),
+        (Meant::Section(section), Origin::Variable(_)) => {
+            format!("did you mean {}__…?", keys::variable(section))
+        }
+        (Meant::Key(path), _) => format!("did you mean `{path}`?"),
+        (Meant::Section(section), _) => format!("did you mean `{section}.…`?"),
     }
 }
 

@@ -4,8 +4,8 @@ use super::keys::{self, KEYS, Key, ROUTE_KEYS, SECTIONS};
 
 /// The candidate nearest to `word`, when it is near enough to be what was meant.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // A key read as a word: case and the kind of dash do not make it another one.
-    let folded = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    // A key read as a word: case, the kind of dash and a dot for it do not make it another one.
+    let folded = |text: &str| text.to_lowercase().replace(['-', ' ', '.'], "_");
     let word = folded(word);
     let allowed = match word.chars().count() {
         0..=2 => 0,
@@ -49,6 +49,36 @@ pub(super) fn unknown_key(section: &str, name: &str) -> Option<String> {
     Some(format!("`{elsewhere}` belongs {}", homes(elsewhere).join(" or ")))
 }
 
+/// What a dotted path that is no key's was meant to be, as far as it can be told.
+pub(super) fn path(path: &str) -> Option<Meant> {
+    let flat = |path: &str| path.replace('.', "_");
+    if let Some(key) = KEYS.iter().find(|key| flat(key.path) == flat(path)) {
+        return Some(Meant::Key(key.path));
+    }
+    let Some((section, name)) = path.split_once('.') else {
+        return nearest(path, KEYS.iter().map(|key| key.path)).map(Meant::Key);
+    };
+    // `[[route]]` is set as a whole.
+    let sections = SECTIONS.iter().map(|(section, _)| *section);
+    let section = nearest(section, sections.filter(|name| *name != "route"))?;
+    let within = || {
+        KEYS.iter()
+            .filter(|key| key.section() == section && key.path != section)
+    };
+    let near = nearest(name, within().map(Key::name));
+    let key = near.and_then(|near| within().find(|key| key.name() == near));
+    Some(key.map_or(Meant::Section(section), |key| Meant::Key(key.path)))
+}
+
+/// What a misspelt path was meant to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// This key.
+    Key(&'static str),
+    /// Some key of this section.
+    Section(&'static str),
+}
+
 fn place(section: &str) -> String {
     if section.is_empty() {
         "at the top of the file, above the first [section]".to_owned()
@@ -83,6 +113,27 @@ mod tests {
         assert_eq!(nearest("App-Id", ["app_id"]), Some("app_id"));
         assert_eq!(nearest("database", ["endpoint", "app_id"]), None);
         assert_eq!(nearest("tls", ["log"]), None);
+    }
+
+    #[test]
+    fn a_path_is_near_as_a_whole_or_by_its_section() {
+        for (text, meant) in [
+            ("sesion.keys", Some(Meant::Key("session.keys"))),
+            ("session_keys", Some(Meant::Key("session.keys"))),
+            ("sesion.idel_timeout", Some(Meant::Key("session.idle_timeout"))),
+            ("log_to.app_id", Some(Meant::Key("logto.app_id"))),
+            ("headres.x-team", Some(Meant::Section("headers"))),
+            ("sesion.foo", Some(Meant::Section("session"))),
+            ("upstream.host", Some(Meant::Key("upstream_host"))),
+            ("sesion_keys", Some(Meant::Key("session.keys"))),
+            ("listn", Some(Meant::Key("listen"))),
+            ("routs.path", Some(Meant::Section("routes"))),
+            ("database.url", None),
+            ("service.host", None),
+            ("x", None),
+        ] {
+            assert_eq!(path(text), meant, "{text}");
+        }
     }
 
     #[test]

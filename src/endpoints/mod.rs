@@ -294,7 +294,7 @@ impl Endpoints {
             members.insert("hint".to_owned(), json!(hint));
         }
         let mut response = answer::json(StatusCode::UNAUTHORIZED, &document);
-        let scheme = HeaderValue::from_static("Session realm=\"logto-proxy\"");
+        let scheme = session_scheme();
         response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         if is_head {
             *response.body_mut() = Body::empty();
@@ -305,7 +305,7 @@ impl Endpoints {
     /// The page for a user who may not see what they asked for: who they are, and a way to be somebody else. Logto asks for an
     /// account then, though it knows one.
     pub fn refused_page(&self, request: &CleanRequest, claims: &Claims, subject: &str) -> Response<Body> {
-        let return_path = self.destination(request).unwrap_or_else(ReturnPath::root);
+        let return_path = self.way_back(request);
         let another_account = format!("{}&prompt=login", self.sign_in_link(request, &return_path));
         let name = ["name", "username", "email"]
             .into_iter()
@@ -373,6 +373,11 @@ impl Endpoints {
         let again = return_path.map(|path| self.sign_in_link(request, path));
         self.problem_page(request, problem, again.as_deref())
     }
+}
+
+/// What a 401 asks for.
+const fn session_scheme() -> HeaderValue {
+    HeaderValue::from_static("Session realm=\"logto-proxy\"")
 }
 
 /// Adds `Set-Cookie` lines to an answer.

@@ -35,7 +35,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Resp
     let Some(CurrentSession { session, cookies }) = endpoints.current_session(headers).await else {
         return match audience {
             Audience::Browser => endpoints.begin_sign_in(request).await,
-            Audience::Program => endpoints.unauthenticated(request, false),
+            Audience::Form | Audience::Program => endpoints.unauthenticated(request, false),
         };
     };
     let now = endpoints.clock.now();
@@ -45,7 +45,7 @@ pub(super) async fn serve(endpoints: &Endpoints, request: &CleanRequest) -> Resp
     };
     let mut response = match audience {
         Audience::Browser => page(endpoints, request, session.id(), &records, known, &token),
-        Audience::Program => {
+        Audience::Form | Audience::Program => {
             let document = document(session.id(), &records, known, &token);
             answer::json(StatusCode::OK, &document)
         }

@@ -2,7 +2,8 @@
 //!
 //! Only a top-level navigation gets a redirect to sign in. A script, an image, a prefetch or an iframe that
 //! followed one would end in a CORS error, start sign-ins nobody asked for, or show a page that must not be
-//! framed; those get a 401. What is decided here grants nothing.
+//! framed; those get a 401. So does a form, as a page: who sent it should hear that it was not delivered. What is
+//! decided here grants nothing.
 
 use super::grpc::Grpc;
 use ::http::Method;
@@ -20,6 +21,8 @@ static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with"
 pub enum Audience {
     /// A browser that navigates its top-level page: may be redirected, reads pages.
     Browser,
+    /// A browser that navigates its top-level page by sending a form: reads pages; a redirect would lose the form.
+    Form,
     /// A script, a tool, a sub-resource, a frame or a prefetch: gets a status and JSON.
     Program,
 }
@@ -36,11 +39,12 @@ pub enum Language {
 
 /// Who waits for the answer to a request that needs signing in.
 ///
-/// Anything but GET and HEAD, and any prefetch, is a program's. Otherwise Fetch Metadata decides where it is
+/// Anything but GET, HEAD and POST, and any prefetch, is a program's. Otherwise Fetch Metadata decides where it is
 /// sent; without it `X-Requested-With`, `Upgrade` and a gRPC content type speak for a program, and last
-/// `Accept` must ask for HTML by name and not prefer JSON.
+/// `Accept` must ask for HTML by name and not prefer JSON. A POST is a form's if `Accept` does, whatever else is sent.
 pub fn audience(method: &Method, headers: &HeaderMap) -> Audience {
-    if (method != Method::GET && method != Method::HEAD) || is_prefetch(headers) {
+    let is_form = method == Method::POST;
+    if (method != Method::GET && method != Method::HEAD && !is_form) || is_prefetch(headers) {
         return Audience::Program;
     }
     let speaks_of_itself = headers.contains_key(&SEC_FETCH_MODE) || headers.contains_key(&SEC_FETCH_DEST);
@@ -54,10 +58,10 @@ pub fn audience(method: &Method, headers: &HeaderMap) -> Audience {
             && Grpc::in_content_type(headers).is_none()
             && accepts_html(headers)
     };
-    if is_browser {
-        Audience::Browser
-    } else {
-        Audience::Program
+    match (is_browser, is_form) {
+        (true, false) => Audience::Browser,
+        (true, true) if accepts_html(headers) => Audience::Form,
+        _ => Audience::Program,
     }
 }
 

@@ -114,6 +114,31 @@ pub fn confirm_sign_out(
     finish(settings, language, &sheet, &targets)
 }
 
+/// A form that nobody signed in sent. `back` is the page that it was sent from.
+pub fn form_not_sent(
+    settings: &PageSettings,
+    language: Language,
+    sign_in: &str,
+    back: &str,
+    request_id: &str,
+) -> Page {
+    let words = text::form_not_sent(language);
+    let sheet = Sheet {
+        heading: words.heading,
+        body: html! {
+            p { (words.explanation) }
+            p.note { (text::keep_what_you_typed(language)) }
+            p { a href=(back) { (text::go_back(language)) } }
+            p.small { (text::request_id(language)) " " code { (request_id) } }
+        },
+        action: Some(Action {
+            href: sign_in,
+            label: text::sign_in(language),
+        }),
+    };
+    finish(settings, language, &sheet, "'none'")
+}
+
 /// This account may not see the page.
 pub fn refused(
     settings: &PageSettings,
@@ -160,6 +185,20 @@ mod tests {
         assert!(page.html.contains("&lt;Shop&gt;"));
         assert!(page.content_security_policy.starts_with("default-src 'none'"));
         assert!(page.content_security_policy.contains("frame-ancestors 'none'"));
+    }
+
+    #[test]
+    fn a_form_that_was_not_sent_has_two_ways_on() {
+        for language in [Language::English, Language::Japanese] {
+            let (sign_in, back) = ("/.logto/sign-in?redirect=%2Fa", "https://x/a?b&\"><i>");
+            let page = form_not_sent(&PageSettings::default(), language, sign_in, back, "abc");
+            assert!(page.html.contains("href=\"/.logto/sign-in?redirect=%2Fa\""));
+            assert!(
+                page.html
+                    .contains("href=\"https://x/a?b&amp;&quot;&gt;&lt;i&gt;\"")
+            );
+            assert!(page.content_security_policy.contains("form-action 'none'"));
+        }
     }
 
     #[test]

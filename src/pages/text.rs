@@ -66,6 +66,35 @@ pub const fn refused(language: Language) -> Words {
     }
 }
 
+/// The page for a form that needs a session and has none. The form may come from another site, with which browsers send no
+/// session even where there is one.
+pub const fn form_not_sent(language: Language) -> Words {
+    match language {
+        Language::English => words(
+            "You are signed out",
+            "Your form was not sent. It needs you to be signed in, and your session has ended or did not come with it.",
+        ),
+        Language::Japanese => words(
+            "サインアウトしています",
+            "フォームは送信されませんでした。送信にはサインインが必要ですが、セッションが終了しているか、フォームと一緒に届きませんでした。",
+        ),
+    }
+}
+
+/// What somebody can do whose form was not sent.
+pub const fn keep_what_you_typed(language: Language) -> &'static str {
+    either(
+        language,
+        "To keep what you typed: sign in in a new tab, then come back to this one, use your browser's Back button and send the form again.",
+        "入力内容を残すには、新しいタブでサインインしてからこのタブに戻り、ブラウザーの「戻る」ボタンを押して、もう一度送信してください。",
+    )
+}
+
+/// Label of the link to the page that a form was sent from.
+pub const fn go_back(language: Language) -> &'static str {
+    either(language, "Go back to the page", "元のページに戻る")
+}
+
 const fn either(language: Language, english: &'static str, japanese: &'static str) -> &'static str {
     match language {
         Language::English => english,

@@ -34,7 +34,7 @@ struct Written {
 pub(super) struct Asked<'routes> {
     /// The one that counts for everything else, too.
     pub(super) first: &'routes Arc<Route>,
-    /// Those that have other conditions.
+    /// The others.
     pub(super) also: Vec<&'routes Arc<Route>>,
 }
 
@@ -105,7 +105,7 @@ impl AnyCase {
         }
         let others = [found].into_iter().chain(closing);
         asked.also = others
-            .filter(|route| matches!(route.access, Access::Required(_)) && route.access != asked.first.access)
+            .filter(|route| route.place != asked.first.place && strictness(&route.access) > OPEN)
             .collect();
         asked
     }

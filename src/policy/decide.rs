@@ -113,7 +113,7 @@ pub fn decide<'routes>(matched: Matched<'routes>, caller: Caller<'_>) -> Decisio
 /// asks about would fall under. It goes on as nobody's, so never with an ambiguous path, and no field may make another method of
 /// its `OPTIONS`.
 pub fn permit_preflight<'routes>(matched: Matched<'routes>, _: &Preflight<'_>) -> Option<Permit<'routes>> {
-    let passes = matched.route.passes_preflights && matched.ambiguity.is_none();
+    let passes = matched.asked().all(|route| route.passes_preflights) && matched.ambiguity.is_none();
     passes.then_some(Permit {
         route: matched.route,
         also: Vec::new(),

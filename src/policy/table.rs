@@ -54,7 +54,7 @@ pub enum RouteConflict {
 #[derive(Debug, Clone)]
 pub struct Matched<'routes> {
     pub(super) route: &'routes Arc<Route>,
-    /// Others whose conditions must hold as well, since the path may be meant for them in another letter case.
+    /// Others that must be fulfilled as well, since the path may be meant for them in another letter case.
     pub(super) also: Vec<&'routes Arc<Route>>,
     pub(super) ambiguity: Option<Ambiguity>,
     /// Whether the rule takes an ambiguous path as it came.

@@ -22,8 +22,13 @@ use std::sync::Arc;
 /// whether there is such a field, and only where some route takes tokens.
 pub(super) fn asked<'g>(gate: &'g Gate, request: &CleanRequest) -> Option<&'g Bearers> {
     let bearers = gate.bearers.as_ref()?;
-    let takes = || gate.settings.of(gate.matched(request).route()).bearer;
-    (is_presented(request.authorization()) && takes()).then_some(bearers)
+    (is_presented(request.authorization()) && takes(gate, request)).then_some(bearers)
+}
+
+/// Whether a token counts: each rule that has to be fulfilled takes one.
+pub(super) fn takes(gate: &Gate, request: &CleanRequest) -> bool {
+    let matched = gate.matched(request);
+    matched.asked().all(|route| gate.settings.of(route).bearer)
 }
 
 /// Whose token it is.

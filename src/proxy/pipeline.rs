@@ -271,7 +271,7 @@ impl Gate {
             Decision::SignIn(route) => {
                 record.judged(Fate::SignIn, route, self.counters.of(route));
                 let unauthenticated = route.unauthenticated;
-                let takes_bearer = self.settings.of(route).bearer;
+                let takes_bearer = bearer::takes(&self, &clean);
                 return Next::Own(Box::pin(async move {
                     let mut response = respond::unauthenticated(
                         &self.endpoints,

@@ -45,14 +45,21 @@ pub(super) fn redirects(request: &CleanRequest, unauthenticated: Unauthenticated
     match unauthenticated {
         Unauthenticated::Redirect => true,
         Unauthenticated::Status401 => false,
-        Unauthenticated::Auto => is_navigation(request),
+        Unauthenticated::Auto => audience(request) == Audience::Browser,
     }
 }
 
-/// Whether a person's browser waits for a page.
-fn is_navigation(request: &CleanRequest) -> bool {
-    matches!(request.upgrade(), Upgrade::None)
-        && navigation::audience(request.method(), request.headers()) == Audience::Browser
+/// Who waits for the answer.
+fn audience(request: &CleanRequest) -> Audience {
+    match request.upgrade() {
+        Upgrade::None => navigation::audience(request.method(), request.headers()),
+        _ => Audience::Program,
+    }
+}
+
+/// Whether it is a person, who reads pages.
+fn is_person(request: &CleanRequest) -> bool {
+    matches!(audience(request), Audience::Browser | Audience::Form)
 }
 
 /// A refusal in the form that whoever asked can read; a gRPC client is told `words`.
@@ -67,7 +74,7 @@ fn in_its_form(request: &CleanRequest, mut response: Response<Body>, words: &'st
     response
 }
 
-/// Answers a request that needs a session: by the redirect, or by 401. `renewable` tells a program that a navigation
+/// Answers a request that needs a session: by the redirect, by a page for a form, or by 401 in JSON. `renewable` tells a program that a navigation
 /// would bring the session back without a question.
 pub(super) async fn unauthenticated(
     endpoints: &Endpoints,
@@ -77,6 +84,8 @@ pub(super) async fn unauthenticated(
 ) -> Response<Body> {
     let mut response = if redirects(request, unauthenticated) {
         endpoints.begin_sign_in(request).await
+    } else if unauthenticated == Unauthenticated::Auto && audience(request) == Audience::Form {
+        endpoints.form_page(request)
     } else {
         let mut response = endpoints.unauthenticated(request, renewable);
         if let Some(grpc) = Grpc::of(request.method(), request.headers()) {
@@ -97,7 +106,7 @@ pub(super) fn refused(
     refusal: &Refusal<'_>,
 ) -> Response<Body> {
     let id = request.request_id().to_str().unwrap_or_default();
-    let is_page = standing.token.is_none() && is_navigation(request);
+    let is_page = standing.token.is_none() && is_person(request);
     let mut response = if is_page {
         let subject = standing.session.as_ref().map_or("", |session| session.subject());
         endpoints.refused_page(request, &standing.claims(), subject)
@@ -126,7 +135,7 @@ pub(super) fn without_token(
         Absent::NotGranted => Problem::TokenNotGranted,
         Absent::NeedsConsent { .. } => Problem::NeedsConsent,
     };
-    let is_page = is_navigation(request);
+    let is_page = is_person(request);
     let mut response = match absent {
         Absent::NeedsConsent { target } if is_page => endpoints.consent_page(request, target),
         _ if is_page => endpoints.problem_page(request, problem, None),

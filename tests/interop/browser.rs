@@ -35,6 +35,12 @@ pub fn add_to(scenarios: &mut Scenarios) {
         );
         add(scenarios, kind, "sign_out_asks_again", sign_out_asks_again);
         add(scenarios, kind, "fetch_gets_401", fetch_gets_401);
+        add(
+            scenarios,
+            kind,
+            "a_form_without_a_session_says_so",
+            a_form_without_a_session_says_so,
+        );
         add(scenarios, kind, "web_socket_echoes", web_socket_echoes);
         add(
             scenarios,
@@ -257,6 +263,38 @@ async fn fetch_gets_401(setting: Setting) -> Setting {
     );
     assert!(answer["body"]["error"].is_string(), "{answer}");
     assert!(answer["body"]["sign_in_url"].is_string(), "{answer}");
+    setting
+}
+
+async fn a_form_without_a_session_says_so(setting: Setting) -> Setting {
+    let Setting { browser, .. } = &setting;
+    let page = "/headers?draft=7";
+    setting.sign_in(page, "plain").await;
+    // A short form arrives with its header, a long one is still on its way when it is answered.
+    for length in [10, 3_000_000] {
+        browser.forget_cookie("logto").await;
+        browser
+            .run(&format!(
+                "const form = document.createElement('form');
+                 form.method = 'post'; form.action = '/headers';
+                 const text = document.createElement('textarea');
+                 text.name = 'text'; text.value = 'x'.repeat({length});
+                 form.append(text); document.body.append(form); form.submit();"
+            ))
+            .await;
+        eventually("a page that says what became of the form", || async {
+            browser
+                .text()
+                .await
+                .contains("Your form was not sent")
+                .then_some(())
+        })
+        .await;
+        browser.click("a.action").await;
+        // Logto knows its user, and asks nothing.
+        browser.arrives_at(&setting.url(page)).await;
+        setting.assert_signed_in().await;
+    }
     setting
 }
 

@@ -200,6 +200,28 @@ async fn a_token_opens_nothing_where_the_route_takes_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_nothing_that_takes_none_in_another_letter_case() {
+    let world = described()
+        .section("[[route]]\npath = \"/api/account/*\"")
+        .section("[[route]]\npath = \"/Jobs/*\"\nbearer = true\naccess = { scope = [\"read\"] }")
+        .start()
+        .await;
+    register(&world);
+    let token = jwt(&world, None, &["read"]);
+    for (path, status) in [
+        ("/api/x", 200),
+        ("/api/account/x", 401),
+        // The app may take it for the path above, where a session is needed.
+        ("/api/ACCOUNT/x", 401),
+        ("/Jobs/x", 200),
+        // The app may tell it from the path above, and then it is as any other, where a session is needed.
+        ("/jobs/x", 401),
+    ] {
+        assert_eq!(call(&world, path, &token).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_does_not_come_back_when_no_session_from_before_can_be_alive() {
     let key = "h8GJ2tVxQ0mZk3Yw7cRd5sLp9bNfTa1E";
     let world = described()

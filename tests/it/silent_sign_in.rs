@@ -111,7 +111,7 @@ async fn a_form_is_never_redirected() {
     let url: Url = format!("{}/save", world.origin).parse().unwrap();
     let answer = browser.submit(url, &[("a", "1")]).await;
     assert_eq!(answer.status, 401);
-    assert!(answer.json()["hint"].is_string());
+    assert!(answer.body.contains("was not sent"), "{answer:?}");
     assert!(browser.has_session() && world.upstream.seen().is_empty());
     assert_eq!(world.logto.counts().silent_authorizations, 0);
     let fields = [

@@ -8,18 +8,21 @@ use bytes::Bytes;
 enum Asks {
     /// A person: redirected to the sign-in, or shown a page.
     Person,
+    /// A person who sent a form: shown a page.
+    Form,
     /// A program: 401 or 403 with JSON.
     Program,
     /// A gRPC client: the same with a gRPC status. With the content type of the answer.
     Grpc(&'static str),
 }
-use Asks::{Grpc, Person, Program};
+use Asks::{Form, Grpc, Person, Program};
 
 const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
 const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
 const DOCUMENT: (&str, &str) = ("sec-fetch-dest", "document");
 const CORS: (&str, &str) = ("sec-fetch-mode", "cors");
 const NO_CORS: (&str, &str) = ("sec-fetch-mode", "no-cors");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const WEBSOCKET: [(&str, &str); 4] = [
     ("connection", "upgrade"),
     ("upgrade", "websocket"),
@@ -66,7 +69,18 @@ const CASES: &[Case] = &[
     ("a prefetch", "GET", &[NAVIGATE, DOCUMENT, HTML, ("sec-purpose", "prefetch")], Program),
     ("a prerender", "GET", &[NAVIGATE, DOCUMENT, HTML, ("sec-purpose", "prefetch;prerender")], Program),
     // Methods whose body would be lost on the way.
-    ("a form", "POST", &[NAVIGATE, DOCUMENT, HTML], Program),
+    ("a form", "POST", &[NAVIGATE, DOCUMENT, HTML, FORM], Form),
+    ("a form with a file", "POST", &[NAVIGATE, DOCUMENT, HTML, ("content-type", "multipart/form-data; boundary=x")], Form),
+    ("an old browser's form", "POST", &[HTML, FORM], Form),
+    ("a WebView's form", "POST", &[HTML, FORM, ("x-requested-with", "com.example.app")], Form),
+    ("a form in a frame", "POST", &[NAVIGATE, ("sec-fetch-dest", "iframe"), HTML, FORM], Program),
+    ("a form that wants JSON", "POST", &[NAVIGATE, DOCUMENT, ("accept", "application/json"), FORM], Program),
+    ("a form that wants anything", "POST", &[NAVIGATE, DOCUMENT, ("accept", "*/*"), FORM], Program),
+    ("a form by fetch", "POST", &[CORS, ("sec-fetch-dest", "empty"), HTML, FORM], Program),
+    ("a form by XHR", "POST", &[HTML, FORM, ("x-requested-with", "XMLHttpRequest")], Program),
+    ("a form by curl", "POST", &[("accept", "*/*"), FORM], Program),
+    ("a form loaded ahead", "POST", &[NAVIGATE, DOCUMENT, HTML, FORM, ("sec-purpose", "prefetch")], Program),
+    ("a navigation's PUT", "PUT", &[NAVIGATE, DOCUMENT, HTML, FORM], Program),
     ("PUT", "PUT", &[HTML], Program),
     ("DELETE", "DELETE", &[HTML], Program),
     ("PATCH", "PATCH", &[HTML], Program),
@@ -170,6 +184,15 @@ async fn a_navigation_is_redirected_and_all_else_is_told_whatever_is_wrong_with_
                 assert_grpc(&answer, content_type, "16");
                 continue;
             }
+            if *asks == Form {
+                assert_page(&answer, &context);
+                let page = &answer.body;
+                assert!(
+                    page.contains("You are signed out") && page.contains("was not sent"),
+                    "{context}"
+                );
+                continue;
+            }
             assert_eq!(answer.header("content-type"), Some("application/json"));
             if *method == "HEAD" {
                 assert!(answer.body.is_empty());
@@ -202,7 +225,7 @@ async fn who_is_refused_is_told_by_the_same_distinction() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{context}");
         assert!(answer.header("location").is_none(), "{context}");
         let content_type = match asks {
-            Person => "text/html; charset=utf-8",
+            Person | Form => "text/html; charset=utf-8",
             Program => "application/json",
             Grpc(content_type) => {
                 assert_grpc(&answer, content_type, "7");
@@ -213,6 +236,27 @@ async fn who_is_refused_is_told_by_the_same_distinction() {
         assert_eq!(answer.body.is_empty(), *method == "HEAD", "{context}");
     }
     assert!(world.upstream.seen().is_empty());
+}
+
+/// HTML that loads nothing and is kept nowhere.
+fn assert_page(answer: &Answer, context: &str) {
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{context}"
+    );
+    assert!(
+        policy.contains("form-action 'none'") && policy.contains("frame-ancestors 'none'"),
+        "{context}"
+    );
+    for (name, value) in [
+        ("content-type", "text/html; charset=utf-8"),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{context}");
+    }
 }
 
 /// Trailers-Only, as clients of gRPC read it.
@@ -269,6 +313,14 @@ async fn a_route_may_say_what_the_unauthenticated_get() {
     assert_eq!(world.browser().fetch("/pages/x").await.status, 302);
     assert_eq!(world.browser().navigate("/other").await.status, 302);
     assert_eq!(world.browser().fetch("/other").await.status, 401);
+    let form = [NAVIGATE, DOCUMENT, HTML, FORM];
+    let answer = ask(&mut world.browser(), "POST", "/api/x", &form).await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (401, Some("application/json"))
+    );
+    let answer = ask(&mut world.browser(), "POST", "/pages/x", &form).await;
+    assert_eq!(answer.status, 302);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,10 +147,7 @@ impl<'a> Translation<'a> {
             && !given.contains("/.");
         self.document.heading("[routes]");
         let prefix = if is_path { given } else { "/oauth2".to_owned() };
-        self.document.comment(format!(
-            "The addresses that apps link to stay. Three things differ: there is no page {prefix}/sign_in, so links to it go to \
-             {prefix}/start; where to go after the sign-in is in `redirect`, not in `rd`; and the JSON of userinfo has other names.",
-        ));
+        self.addresses(&prefix);
         self.document.text("prefix", &prefix);
         self.document.text("sign_in", &format!("{prefix}/start"));
         self.document.text("sign_out", &format!("{prefix}/sign_out"));
@@ -162,6 +159,38 @@ impl<'a> Translation<'a> {
         if let Some(callback) = callback.filter(|callback| *callback != format!("{prefix}/callback")) {
             self.document.text("callback", &callback);
         }
+    }
+
+    /// What becomes of the addresses that apps, bookmarks, other proxies and probes know.
+    fn addresses(&mut self, prefix: &str) {
+        let ping = self.text("ping_path").unwrap_or("/ping");
+        let ready = self.text("ready_path").unwrap_or("/ready");
+        let lines = [
+            "What apps, bookmarks, other proxies and probes may have to change:".to_owned(),
+            format!(
+                "{prefix}/start stays. Where to go then is in `redirect`, {prefix}/start?redirect=/page; with rd it is an error."
+            ),
+            format!(
+                "{prefix}/sign_in is a path of the app now. Write {prefix}/start instead: no page comes before Logto's."
+            ),
+            format!(
+                "{prefix}/sign_out stays. It ends the session at Logto too, so no rd need lead there; a page of this site to end \
+                 at is in `redirect`, and rd is passed over."
+            ),
+            format!("{prefix}/callback stays, or what redirect_url says: the redirect URI that Logto knows."),
+            format!(
+                "{prefix}/userinfo stays and is always 200: with isAuthenticated, and claims.sub, claims.email, claims.roles and \
+                 claims.username for user, email, groups and preferredUsername."
+            ),
+            format!(
+                "{prefix}/auth stays, with 200 for 202. Who asks has to be one of trusted_proxies, and to describe the request \
+                 as docs/configuration.md says of forward-auth; parameters such as allowed_groups are rules of routes."
+            ),
+            format!(
+                "{ping} and {ready} are /livez and /readyz at admin.listen. There is no /robots.txt but the app's."
+            ),
+        ];
+        lines.iter().for_each(|line| self.document.comment(line));
     }
 
     fn headers(&mut self) {

@@ -83,6 +83,14 @@ pub fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().chain(ROUTE_KEYS).find(|key| key.path == path)
 }
 
+/// The environment variable that sets the key of this path.
+pub fn variable(path: &str) -> String {
+    format!(
+        "{VARIABLE_PREFIX}{}",
+        path.to_ascii_uppercase().replace('.', "__")
+    )
+}
+
 /// Whether this is the name of a `[section]` or `[[section]]`.
 pub fn is_section(name: &str) -> bool {
     !name.is_empty() && SECTIONS.iter().any(|(section, _)| *section == name)
@@ -105,10 +113,6 @@ impl Key {
 
     /// The environment variable that sets it.
     pub fn variable(&self) -> String {
-        format!(
-            "{}{}",
-            VARIABLE_PREFIX,
-            self.path.to_ascii_uppercase().replace('.', "__")
-        )
+        variable(self.path)
     }
 }

@@ -111,6 +111,78 @@ fn a_misspelt_variable_is_an_error_that_names_it() {
     assert_eq!(text, expected);
 }
 
+#[test]
+fn a_misspelt_section_is_an_error_that_knows_the_right_one() {
+    for (name, key, help) in [
+        (
+            "LOGTO_PROXY__SESION__KEYS",
+            "sesion.keys",
+            "did you mean LOGTO_PROXY__SESSION__KEYS?",
+        ),
+        (
+            "LOGTO_PROXY__SESSION_KEYS",
+            "session_keys",
+            "did you mean LOGTO_PROXY__SESSION__KEYS?",
+        ),
+        (
+            "LOGTO_PROXY__HEADRES__X_TEAM",
+            "headres.x_team",
+            "did you mean LOGTO_PROXY__HEADERS__…?",
+        ),
+        (
+            "LOGTO_PROXY__ROUTE__PATH",
+            "route.path",
+            "routes are set all at once: [{ path = \"/public/*\", access = \"public\" }]",
+        ),
+        ("LOGTO_PROXY__LISTN", "listn", "did you mean LOGTO_PROXY__LISTEN?"),
+        (
+            "LOGTO_PROXY_SESSION__KEYS",
+            "session.keys",
+            "did you mean LOGTO_PROXY__SESSION__KEYS?",
+        ),
+        (
+            "LOGTO_PROXY_SESION__KEYS",
+            "sesion.keys",
+            "did you mean LOGTO_PROXY__SESSION__KEYS?",
+        ),
+        (
+            "LOGTO_PROXY_LOG__ACESS",
+            "log.acess",
+            "did you mean LOGTO_PROXY__LOG__ACCESS?",
+        ),
+    ] {
+        let errors = overlaid("", &[(name, "not-to-be-shown")]).unwrap_err();
+        let [error] = errors.errors() else {
+            panic!("{errors}");
+        };
+        assert_eq!((error.key(), error.help()), (key, Some(help)), "{name}");
+        let text = errors.to_string();
+        let named = text.starts_with(&format!("environment variable {name}: "));
+        assert!(named && !text.contains("not-to-be-shown"), "{text}");
+    }
+    // On the command line keys are spelt with dots.
+    let text = SMALLEST.to_owned();
+    let mut source = source(&[("/etc/proxy.toml", &text)]);
+    source.overrides = vec![("sesion.keys".to_owned(), "x".to_owned())];
+    let errors = load(&source).unwrap_err();
+    assert_eq!(errors.errors()[0].help(), Some("did you mean `session.keys`?"));
+}
+
+#[test]
+fn variables_of_others_are_none_of_ours() {
+    let others = [
+        ("LOGTO_PROXY_SERVICE_HOST", "10.0.0.1"),
+        ("LOGTO_PROXY_PORT", "tcp://10.0.0.1:3000"),
+        ("LOGTO_PROXY_PORT_3000_TCP_ADDR", "10.0.0.1"),
+        ("LOGTO_PROXY_SESSION_KEYS", "named by a secret of the file"),
+        ("LOGTO_PROXY_DATABASE__URL", "x"),
+        ("LOGTO_PROXY_CONFIG", "x"),
+        ("LOGTO_PROXY_", "x"),
+        ("LOGTO_PROXY", "x"),
+    ];
+    assert_eq!(overlaid("", &others).unwrap(), overlaid("", &[]).unwrap());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_not_text_is_an_error() {

@@ -137,8 +137,67 @@ fn only_a_top_level_navigation_is_a_browsers() {
         html,
     ]);
     assert_eq!(audience(&Method::HEAD, &navigation), Audience::Browser);
-    for method in [Method::POST, Method::PUT, Method::OPTIONS, Method::DELETE] {
+    for method in [Method::PUT, Method::OPTIONS, Method::DELETE, Method::PATCH] {
         assert_eq!(audience(&method, &navigation), Audience::Program, "{method}");
+    }
+}
+
+#[test]
+fn a_post_is_a_form_where_a_browser_navigates_with_it() {
+    let html = ("accept", CHROME);
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let (navigate, document) = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"));
+    for (what, lines, expected) in [
+        ("Chrome", &[navigate, document, html, form][..], Audience::Form),
+        ("an old browser", &[html, form], Audience::Form),
+        (
+            "Android WebView",
+            &[html, form, ("x-requested-with", "com.example.app")],
+            Audience::Form,
+        ),
+        (
+            "navigate, odd Accept",
+            &[navigate, document, ("accept", "*/*")],
+            Audience::Program,
+        ),
+        (
+            "fetch()",
+            &[
+                ("sec-fetch-mode", "cors"),
+                ("sec-fetch-dest", "empty"),
+                html,
+                form,
+            ],
+            Audience::Program,
+        ),
+        (
+            "a frame",
+            &[navigate, ("sec-fetch-dest", "iframe"), html, form],
+            Audience::Program,
+        ),
+        (
+            "XHR",
+            &[html, form, ("x-requested-with", "XMLHttpRequest")],
+            Audience::Program,
+        ),
+        (
+            "gRPC",
+            &[html, ("content-type", "application/grpc")],
+            Audience::Program,
+        ),
+        (
+            "JSON first",
+            &[("accept", "application/json, text/html")],
+            Audience::Program,
+        ),
+        ("curl", &[("accept", "*/*"), form], Audience::Program),
+        (
+            "prefetch",
+            &[navigate, document, html, ("purpose", "prefetch")],
+            Audience::Program,
+        ),
+    ] {
+        assert_eq!(audience(&Method::POST, &map(lines)), expected, "{what}");
     }
 }
 

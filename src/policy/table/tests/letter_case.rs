@@ -1,9 +1,11 @@
 //! What closes holds in any letter case, and what opens to the letter.
 
 use super::super::super::caller::{Caller, User};
-use super::super::super::decide::{Decision, Reason, decide};
+use super::super::super::decide::{Decision, Reason, decide, permit_preflight};
 use super::*;
+use crate::http::cors::Preflight;
 use crate::identity::{Claims, ProjectedHeaders};
+use ::http::{HeaderMap, HeaderValue, Method};
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
 use std::cmp::Reverse;
@@ -237,6 +239,38 @@ fn what_one_host_is_said_holds_beside_what_all_are() {
         ("GET /FILES/x", staff, "refused by /files/*"),
     ] {
         assert_eq!(verdict(&table, request, roles), expected, "{request} {roles:?}");
+    }
+}
+
+#[test]
+fn a_preflight_passes_where_it_does_in_every_letter_case() {
+    let passing = |path: &str, access: &str| Route {
+        passes_preflights: true,
+        ..opened(path, access)
+    };
+    let rules = vec![
+        opened("/*", "authenticated"),
+        passing("/Api/*", "staff"),
+        passing("/app/Both/*", "admin"),
+        passing("/app/*", "authenticated"),
+        opened("/app/closed/*", "authenticated"),
+    ];
+    let table = RouteTable::new(rules).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("origin", HeaderValue::from_static("https://www.example.com"));
+    headers.insert("access-control-request-method", HeaderValue::from_static("GET"));
+    let preflight = Preflight::of(&Method::OPTIONS, &headers, false).unwrap();
+    for (path, passes) in [
+        ("/Api/x", true),
+        ("/api/x", false),
+        ("/app/both/x", true),
+        ("/APP/both/x", false),
+        ("/app/x", true),
+        ("/app/closed/x", false),
+        ("/app/CLOSED/x", false),
+    ] {
+        let permit = permit_preflight(table.find(&facts("GET", "", path)), &preflight);
+        assert_eq!(permit.is_some(), passes, "{path}");
     }
 }
 
