@@ -166,7 +166,7 @@ pub(super) const OPTIONS: &[Setting] = &[
     carried("pass-user-headers", "pass_user_headers", Flag),
     carried("prefer-email-to-user", "prefer_email_to_user", Flag),
     carried("set-xauthrequest", "set_xauthrequest", Flag),
-    none("pass-access-token", "pass_access_token", Flag, "in [headers], \"X-Forwarded-Access-Token\" = { token = \"access\" } sends Logto's"),
+    none("pass-access-token", "pass_access_token", Flag, "in [headers], \"X-Forwarded-Access-Token\" = { token = \"access\" } sends Logto's; behind nginx the name is X-Auth-Request-Access-Token"),
     none("pass-authorization-header", "pass_authorization_header", Flag, "in [headers], \"Authorization\" = { token = \"id\" } sends the ID token"),
     none("set-authorization-header", "set_authorization_header", Flag, "in [headers], \"Authorization\" = { token = \"id\" } sends the ID token"),
     none("set-basic-auth", "set_basic_auth", Flag, "a made-up password proves nothing: let the app read who it is from a header"),
