@@ -22,7 +22,7 @@ impl Endpoints {
 
     /// 401 for a person whose form needs a session and has none: it is not delivered, neither now nor after a sign-in.
     pub fn form_page(&self, request: &CleanRequest) -> Response<Body> {
-        let page = self.page_of(request.headers().get(header::REFERER));
+        let page = self.way_back(request);
         let html = pages::form_not_sent(
             &self.pages,
             navigation::language(request.headers()),

@@ -160,9 +160,9 @@ impl Inner {
         request: RefreshRequest,
         mut tokens: Tokens,
     ) -> Result<Verified<Refreshed>, Failed> {
+        let failed = |error| (Verdict::Transient, error);
         let facts = match tokens.id_token.take() {
             Some(id_token) => {
-                let failed = |error| (Verdict::Transient, error);
                 let proving = self.prove_refreshed(metadata, &id_token, &request, &tokens);
                 let facts = within_or(request.until, Call::Keys, failed, proving).await?;
                 Some((facts, id_token))
@@ -173,7 +173,6 @@ impl Inner {
             metadata.userinfo_endpoint.is_some() && self.userinfo.is_needed(&facts.claims)
         });
         let asked = if needs_userinfo {
-            let failed = |error| (Verdict::Transient, error);
             let asking = self.ask_userinfo(metadata, &tokens.access_token);
             Some(within_or(request.until, Call::UserInfo, failed, asking).await)
         } else {

@@ -95,8 +95,7 @@ impl AnyCase {
         if matches!(path, Cow::Borrowed(_)) && !self.has_capitals {
             return asked;
         }
-        let closer = self.closer(found, facts, &path, depends_on_method);
-        let mut closing = closer;
+        let mut closing = self.closer(found, facts, &path, depends_on_method);
         closing.retain(|route| strictness(&route.access) > OPEN);
         // Of the strictest the closest one.
         let strictest = closing.iter().rev().max_by_key(|route| strictness(&route.access));

@@ -74,8 +74,8 @@ fn in_its_form(request: &CleanRequest, mut response: Response<Body>, words: &'st
     response
 }
 
-/// Answers a request that needs a session: by the redirect, by a page for a form, or by 401 in JSON. `renewable` tells a program that a navigation
-/// would bring the session back without a question.
+/// Answers a request that needs a session: by the redirect, by a page for a form, or by 401 in JSON. `renewable` tells a program
+/// that a navigation would bring the session back without a question.
 pub(super) async fn unauthenticated(
     endpoints: &Endpoints,
     request: &CleanRequest,

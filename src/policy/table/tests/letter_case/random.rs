@@ -155,6 +155,27 @@ fn some_rule() -> impl Strategy<Value = Plain> {
         })
 }
 
+/// The rules as a table has them. Of those that conflict the later one is left out.
+fn without_conflicts(
+    all: impl IntoIterator<Item = Plain>,
+    passes_ambiguous: impl Fn(&Plain) -> bool,
+) -> (Vec<Plain>, RouteTable) {
+    let (mut rules, mut routes) = (Vec::new(), Vec::new());
+    for rule in all {
+        routes.push(Route {
+            passes_ambiguous: passes_ambiguous(&rule),
+            access: opened("/", rule.access).access,
+            ..route(&rule.text())
+        });
+        if RouteTable::new(routes.clone()).is_ok() {
+            rules.push(rule);
+        } else {
+            routes.pop();
+        }
+    }
+    (rules, RouteTable::new(routes).unwrap())
+}
+
 #[test]
 fn no_change_of_letter_case_lets_anybody_pass() {
     let cases = (
@@ -165,20 +186,7 @@ fn no_change_of_letter_case_lets_anybody_pass() {
     );
     let (passed, saved) = (Cell::new(0), Cell::new(0));
     let outcome = TestRunner::new(Config::with_cases(3_000)).run(&cases, |(all, method, host, segments)| {
-        let (mut rules, mut routes) = (Vec::new(), Vec::new());
-        for rule in all {
-            routes.push(Route {
-                access: opened("/", rule.access).access,
-                ..route(&rule.text())
-            });
-            // Of rules that conflict the later one is left out.
-            if RouteTable::new(routes.clone()).is_ok() {
-                rules.push(rule);
-            } else {
-                routes.pop();
-            }
-        }
-        let table = RouteTable::new(routes).unwrap();
+        let (rules, table) = without_conflicts(all, |_| false);
         let request = Request {
             method,
             host,
@@ -250,27 +258,14 @@ fn no_ambiguous_path_passes_by_a_rule_when_a_closer_one_may_be_meant() {
     );
     let passed = Cell::new(0);
     let outcome = TestRunner::new(Config::with_cases(2_000)).run(&cases, |(all, start, rest)| {
-        let (mut rules, mut routes) = (Vec::new(), Vec::new());
-        for (segments, method, access) in all {
-            let rule = Plain {
-                host: "",
-                method,
-                segments,
-                has_rest: true,
-                access,
-            };
-            routes.push(Route {
-                passes_ambiguous: rule.closes(),
-                access: opened("/", access).access,
-                ..route(&rule.text())
-            });
-            if RouteTable::new(routes.clone()).is_ok() {
-                rules.push(rule);
-            } else {
-                routes.pop();
-            }
-        }
-        let table = RouteTable::new(routes).unwrap();
+        let all = all.into_iter().map(|(segments, method, access)| Plain {
+            host: "",
+            method,
+            segments,
+            has_rest: true,
+            access,
+        });
+        let (rules, table) = without_conflicts(all, Plain::closes);
         let text = format!("/{}//{}", start.join("/"), rest.join("/"));
         let target = RequestTarget::parse(&text.parse().unwrap(), 8192).unwrap();
         let matched = table.find(&RequestFacts {
